@@ -49,10 +49,10 @@ Tensor upload(const std::vector<std::byte>& bytes, DType dtype, const Shape& sha
   return Tensor::from_bytes(bytes.data(), bytes.size(), {dtype, shape}, device);
 }
 
-Tensor with_offset(const RefArray& a, Device device) {
-  constexpr std::int64_t before = 3;
+// Dense, behind `before` other elements.
+Tensor with_offset(const RefArray& a, std::int64_t before, Device device) {
   const std::vector<std::byte> dense = bytes_of(a);
-  std::vector<std::byte> bytes(before * size_of(a.dtype), sentinel(a.dtype));
+  std::vector<std::byte> bytes(static_cast<std::size_t>(before) * size_of(a.dtype), sentinel(a.dtype));
   bytes.insert(bytes.end(), dense.begin(), dense.end());
   const Tensor block = upload(bytes, a.dtype, Shape{before + a.size()}, device);
   return reshape(slice(block, {Slice{0, before}}), NewShape(a.shape));
@@ -178,7 +178,9 @@ Tensor to_tensor(const RefArray& values, Device device, Layout layout) {
   switch (layout) {
     case Layout::dense:
     case Layout::shared: return upload(bytes_of(values), values.dtype, values.shape, device);
-    case Layout::offset: return with_offset(values, device);
+    case Layout::offset: return with_offset(values, 3, device);
+    case Layout::eight_bytes_in:
+      return with_offset(values, 8 / static_cast<std::int64_t>(size_of(values.dtype)), device);
     case Layout::broadcast:
     case Layout::broadcast_first:
     case Layout::broadcast_middle: return broadcast_along(values, *shared_dimension(values.shape, layout), device);

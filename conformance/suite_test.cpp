@@ -17,6 +17,7 @@
 #include "conformance/cases/number_cases.h"
 #include "conformance/cases/pairs.h"
 #include "conformance/cases/ranks.h"
+#include "conformance/cases/values.h"
 #include "conformance/checks/instruction_table.h"
 #include "conformance/checks/instructions.h"
 #include "conformance/judge.h"
@@ -132,6 +133,77 @@ TEST(Numbers, TakeEverySetOfPositions) {
   std::set<std::string> sets;
   for (const TestCase& t : number_cases(*find_op("clip"), MathMode::strict, Amount{})) sets.insert(t.numbers);
   EXPECT_EQ(sets, (std::set<std::string>{"0", "1", "2", "0.1", "0.2", "1.2", "0.1.2"}));
+}
+
+// A number beside a tensor that holds NaN, infinities and the ends of the format.
+TEST(Numbers, MeetEveryCorner) {
+  std::set<std::string> sets;
+  for (const TestCase& t : number_cases(*find_op("clip"), MathMode::fast, Amount{})) {
+    if (t.dtype() != DType::f32 || t.values != Values::corners) continue;
+    sets.insert(t.numbers);
+    TestCase called = t;
+    called.call = calls_with_numbers(t).front();
+    const std::vector<RefArray> inputs = case_inputs(called);
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (called.call.inputs[i].scalar) continue;
+      const std::vector<long double>& values = inputs[i].values;
+      EXPECT_TRUE(std::any_of(values.begin(), values.end(), [](long double v) { return std::isnan(v); })) << t.id();
+      EXPECT_GE(std::count(values.begin(), values.end(), -INFINITY), 1) << t.id();
+    }
+  }
+  EXPECT_EQ(sets, (std::set<std::string>{"0", "1", "2", "0.1", "0.2", "1.2"})) << "at least one operand is a tensor";
+}
+
+TEST(Numbers, IncludeThoseWithShortCuts) {
+  std::set<double> exponents;
+  for (const TestCase& t : number_cases(*find_op("pow"), MathMode::strict, Amount{})) {
+    if (t.dtype() != DType::f32 || t.numbers != "1") continue;
+    for (const OpCase& call : calls_with_numbers(t)) exponents.insert(call.inputs[1].scalar->as_double());
+  }
+  for (const double number : {0.5, -1.0, 3.0}) EXPECT_TRUE(exponents.count(number)) << number;
+}
+
+TEST(Values, OfSortedKeysReachTheEndsOfTheirDType) {
+  bool found = false;
+  for (const TestCase& t : forward_cases(*find_op("argsort"), MathMode::lockstep, Amount{})) {
+    if (t.values != Values::ends || t.call.inputs[0].shape.size() < 30) continue;
+    found = true;
+    const std::vector<long double> keys = case_inputs(t)[0].values;
+    EXPECT_GT(std::count(keys.begin(), keys.end(), 0x1p63L - 1), 1) << t.id();
+    EXPECT_GT(std::count(keys.begin(), keys.end(), -0x1p63L), 1) << t.id();
+  }
+  EXPECT_TRUE(found);
+}
+
+// Strict mode has these cases if it is tested too.
+TEST(LockstepMode, AloneHasPairsAndHugeCalls) {
+  Amount amount;
+  amount.alone = true;
+  const OpDef &copy = *find_op("copy"), &sum = *find_op("sum");
+  const std::vector<TestCase> pairs = pair_cases(sum, MathMode::lockstep, amount, {MathMode::lockstep});
+  EXPECT_GT(pairs.size(), 5u);
+  for (const TestCase& t : pairs) EXPECT_EQ(t.after.find("mode."), std::string::npos) << t.id();
+  const auto is_huge = [](const TestCase& t) { return t.call.inputs[0].shape.size() > 1 << 24; };
+  const auto count_huge = [&](const Amount& of) {
+    const std::vector<TestCase> all = large_call_cases(copy, MathMode::lockstep, of);
+    return std::count_if(all.begin(), all.end(), is_huge);
+  };
+  EXPECT_EQ(count_huge(amount), 1);
+  EXPECT_EQ(count_huge(Amount{}), 0);
+}
+
+// Long lines whose last element has the answer: enough of them that each dtype has one for each of its faults.
+TEST(LongLines, AreChosenFromInEveryModeAndDType) {
+  for (const char* name : {"max", "min", "argmax"}) {
+    for (const MathMode mode : {MathMode::fast, MathMode::lockstep}) {
+      std::set<DType> dtypes, own;
+      for (const OpCase& c : find_op(name)->cases()) own.insert(dtype_of(*find_op(name), c));
+      for (const TestCase& t : large_call_cases(*find_op(name), mode, Amount{})) {
+        if (t.values == Values::extremes && t.call.inputs[0].shape.size() >= 184 * 1025) dtypes.insert(t.dtype());
+      }
+      EXPECT_EQ(dtypes, own) << name << " " << lockstep::name_of(mode);
+    }
+  }
 }
 
 TEST(Ids, AreRefusedWithWhatIsWrong) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "conformance/cases/corner_values.h"
 #include "conformance/cases/draw.h"
 #include "conformance/cases/float_format.h"
 #include "conformance/cases/lines.h"
@@ -69,6 +70,16 @@ long double in_line(DType t, int kind, std::int64_t at, std::int64_t place, std:
   }
 }
 
+// The least and the largest numbers of an integer dtype, most of them several times.
+void fill_ends(std::uint64_t seed, RefArray& array) {
+  Draw draw(seed, stream);
+  const bool is_signed = array.dtype != DType::u8;
+  const long double most = std::ldexp(1.0L, static_cast<int>(8 * size_of(array.dtype)) - (is_signed ? 1 : 0)) - 1;
+  const long double least = is_signed ? -most - 1 : 0;
+  const long double all[] = {most, most, least, least, most - 1, least + 1, 0, 1};
+  for (long double& v : array.values) v = all[draw.below(std::size(all))];
+}
+
 void fill_extremes(const TestCase& t, std::uint64_t seed, RefArray& array) {
   const std::int64_t length = line_length(t, array.shape);
   const std::vector<std::int64_t> places = places_in(length);
@@ -99,11 +110,16 @@ bool takes_choice(const TestCase& t, std::size_t i) {
   for (const InputDef& def : t.op->inputs) {
     if (def.mutable_) return false;
   }
+  if (t.values == Values::ends) {
+    const bool is_integer = !is_floating(in.dtype) && in.dtype != DType::boolean;
+    return is_integer && !t.op->pointwise() && !takes_corners(t, i);
+  }
   return t.values != Values::extremes || !t.op->pointwise();
 }
 
 void fill_choice(const TestCase& t, std::size_t i, std::uint64_t seed, RefArray& array) {
   if (t.values == Values::extremes) return fill_extremes(t, seed, array);
+  if (t.values == Values::ends) return fill_ends(seed, array);
   Draw draw(seed, stream);
   const auto [low, high] = neighbours_of(array.dtype);
   for (long double& v : array.values) {

@@ -6,7 +6,7 @@
 
 namespace lockstep::conformance {
 
-/// Whether input i takes the kind of values of the case: `extremes`, `bits` or `neighbours`.
+/// Whether input i takes the kind of values of the case: `extremes`, `bits`, `neighbours` or `ends`.
 bool takes_choice(const TestCase& t, std::size_t i);
 
 /// Fills input i with values of that kind.

@@ -1,6 +1,8 @@
 #include "conformance/cases/corner_values.h"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <vector>
 
@@ -79,6 +81,22 @@ bool takes_corners(const TestCase& t, std::size_t i) {
   return t.op->pointwise() || chosen || t.op->error_class == ErrorClass::sum;
 }
 
+namespace {
+
+// Where element j of input i of a pointwise op is in a list of n numbers.
+std::size_t corner_at(const TestCase& t, std::size_t i, std::size_t j, std::size_t n) {
+  // Input 0 advances with every element, input 1 after every n elements, so that all pairs occur.
+  if (t.suite != "numbers") return (i == 0 ? j : i == 1 ? j / n : j + j / (n * n)) % n;
+  // There, tensors are short. Each runs through all numbers: the steps have no divisor in common with any n above.
+  constexpr std::size_t steps[] = {1, 13, 19};
+  const auto is_tensor = [](const CaseInput& in) { return !in.absent && !in.scalar; };
+  const auto first = t.call.inputs.begin();
+  const auto before = static_cast<std::size_t>(std::count_if(first, first + static_cast<std::ptrdiff_t>(i), is_tensor));
+  return (j * steps[before % std::size(steps)] + before) % n;
+}
+
+}  // namespace
+
 void fill_corners(const TestCase& t, std::size_t i, double terms, std::uint64_t seed, RefArray& array) {
   Draw draw(seed, stream);
   const bool pointwise = t.op->pointwise(), floating = is_floating(array.dtype);
@@ -86,8 +104,7 @@ void fill_corners(const TestCase& t, std::size_t i, double terms, std::uint64_t 
   const std::size_t n = all.size(), size = array.values.size();
   for (std::size_t j = 0; j < size; ++j) {
     if (pointwise) {
-      // Input 0 advances with every element, input 1 after every n elements, so that all pairs occur.
-      array.values[j] = all[(i == 0 ? j : i == 1 ? j / n : j + j / (n * n)) % n];
+      array.values[j] = all[corner_at(t, i, j, n)];
     } else {
       array.values[j] = floating ? zero_or_nan(terms, 2 * j >= size, draw) : all[draw.below(n)];
     }

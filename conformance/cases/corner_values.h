@@ -9,7 +9,8 @@ namespace lockstep::conformance {
 /// are not indices.
 bool takes_corners(const TestCase& t, std::size_t i);
 
-/// Fills input i. In pointwise ops, the elements of the first and second input run through all pairs.
+/// Fills input i. In pointwise ops, the elements of the first and second input run through all pairs; in the suite
+/// "numbers", whose tensors are short, each tensor runs through all numbers.
 void fill_corners(const TestCase& t, std::size_t i, double terms, std::uint64_t seed, RefArray& array);
 
 /// Whether the op converts its only input to a shorter floating format.

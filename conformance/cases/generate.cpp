@@ -99,12 +99,26 @@ void add_peaks(Collector& out, const OpDef& op, const Base& base, bool thorough)
   }
 }
 
+// The dtype of the first indices among the inputs; nullopt if there are none.
+std::optional<DType> dtype_of_indices(const OpCase& c) {
+  for (const CaseInput& in : c.inputs) {
+    if (!in.absent && !in.scalar && in.values.kind == CaseValues::Kind::indices) return in.dtype;
+  }
+  return std::nullopt;
+}
+
 // Calls that must be refused because of one out-of-range index, at many positions. Unless `thorough`, only the first
-// base.
+// base with indices of each dtype.
 void add_bad_indices(Collector& out, const OpDef& op, const std::vector<Base>& bases, bool thorough) {
+  std::set<std::optional<DType>> seen;
   for (const Base& base : bases) {
     if (!checks_indices(op, base.call)) continue;
-    if (!thorough) return out.add("refusal", base.call, false, Layout::dense, Values::bad_index);
+    if (!thorough) {
+      if (seen.insert(dtype_of_indices(base.call)).second) {
+        out.add("refusal", base.call, false, Layout::dense, Values::bad_index);
+      }
+      continue;
+    }
     for (std::size_t g = 0; g < base.groups.size(); ++g) {
       const auto has_indices = [&](const ExtentGroup::Dimension& d) {
         return base.call.inputs[d.input].values.kind == CaseValues::Kind::indices;
@@ -160,7 +174,9 @@ void add_uneven_layouts(Collector& out, const OpDef& op, const std::vector<Base>
 
 // Rows of whole vectors of several elements, in tensors that do not begin at such a vector.
 void add_offset_vectors(Collector& out, const OpDef& op, const std::vector<Base>& bases) {
-  if (const auto c = with_equal_extents(op, bases, {64, 32, 16, 8})) out.add("forward", *c, true, Layout::offset);
+  const auto c = with_equal_extents(op, bases, {64, 32, 16, 8});
+  if (!c) return;
+  for (Layout layout : {Layout::offset, Layout::eight_bytes_in}) out.add("forward", *c, true, layout);
 }
 
 // Copies in which two dimensions of a batch change places, both longer than a block of 32.
@@ -301,6 +317,7 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
     out.add("forward", c, false, Layout::dense, Values::stray);
     if (converts(op, c)) out.add("forward", c, false, Layout::dense, Values::corners);
     out.add("forward", c, false, Layout::dense, Values::huge);
+    out.add("forward", c, false, Layout::dense, Values::ends);
     // Fast mode has its own kernels, and only these values reveal errors in its sums.
     if (mode == MathMode::fast && op.error_class == ErrorClass::sum) {
       out.add("forward", c, false, Layout::dense, Values::infinite);
@@ -396,7 +413,8 @@ std::vector<TestCase> own_cases(const OpDef& op, MathMode mode, const Amount& am
       return largest_input(*a) < largest_input(*b);
     });
     for (const OpCase* c : {cases.front(), largest}) {
-      for (Values values : {Values::special, Values::corners, Values::extremes, Values::bits, Values::ties}) {
+      for (Values values :
+           {Values::special, Values::corners, Values::extremes, Values::bits, Values::ties, Values::ends}) {
         out.add("forward", *c, false, Layout::dense, values);
       }
     }

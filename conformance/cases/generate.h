@@ -12,6 +12,7 @@ struct Amount {
   std::uint64_t seed = 0;
   int resized = 12;    // cases with other extents per op in its main dtype; a third of that in each other dtype
   int attributes = 6;  // cases with one changed attribute per op; as many with two
+  bool alone = false;  // lockstep mode is the only mode of the run, and so gets some cases that strict mode gets
 };
 
 /// Calls that must succeed and calls that must be refused, in one math mode.

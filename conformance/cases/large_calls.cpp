@@ -7,6 +7,7 @@
 
 #include "conformance/cases/extents.h"
 #include "conformance/cases/large_parts.h"
+#include "conformance/cases/lines.h"
 #include "conformance/cases/values.h"
 
 namespace lockstep::conformance {
@@ -52,11 +53,15 @@ std::optional<OpCase> with_long(const OpDef& op, const Base& base, std::size_t g
   return std::nullopt;
 }
 
+// Whether the op does little per element.
+bool is_cheap(const OpDef& op) {
+  return op.name == "sum" || op.name == "copy" || op.name == "max" || op.name == "argmax" || op.name == "random_bits";
+}
+
 // One extent beyond 20-bit counters, or beyond 24-bit counters for ops that do little per element.
 std::optional<OpCase> huge(const OpDef& op, const Base& base, std::size_t g) {
   if (is_composed(op)) return std::nullopt;
-  const bool cheap =
-      op.name == "sum" || op.name == "copy" || op.name == "max" || op.name == "argmax" || op.name == "random_bits";
+  const bool cheap = is_cheap(op);
   Extents extents = smallest_extents(op, base);
   extents[g] = cheap ? (std::int64_t{1} << 24) + 3 : (std::int64_t{1} << 20) + 1;
   auto c = resized(op, base.call, base.groups, extents);
@@ -103,12 +108,13 @@ void add_repeats(Collector& out, const OpDef& op, const std::vector<Base>& bases
   }
 }
 
-// Huge extents of the first base that can have them.
-void add_huge(Collector& out, const OpDef& op, const std::vector<Base>& bases) {
+// Huge extents of the first base that can have them; if `few`, one extent of cheap ops only.
+void add_huge(Collector& out, const OpDef& op, const std::vector<Base>& bases, bool few) {
+  if (few && !is_cheap(op)) return;
   const bool sums = op.error_class == ErrorClass::sum;
   for (const Base& base : bases) {
     bool found = false;
-    for (std::size_t g = 0; g < base.groups.size(); ++g) {
+    for (std::size_t g = 0; g < base.groups.size() && !(few && found); ++g) {
       const auto c = huge(op, base, g);
       if (c)
         out.add("beside", c, Layout::dense, sums && applies(Values::exact, op, *c) ? Values::exact : Values::drawn);
@@ -149,6 +155,45 @@ void add_choices(Collector& out, const OpDef& op, const Base& base) {
       if (!c) c = at(op, base, small);
       if (c && applies(Values::extremes, op, *c)) out.add("beside", c, Layout::dense, Values::extremes);
     }
+  }
+}
+
+// The group of the only dimension of the first operand along which the op chooses, if its result is the rest of that
+// operand; nullopt if there is no such dimension, or no other one.
+std::optional<std::size_t> group_of_line(const OpDef& op, const Base& base) {
+  if (base.call.inputs.size() != 1 || base.groups.size() < 2) return std::nullopt;
+  TestCase t;
+  t.op = &op;
+  t.call = base.call;
+  const Shape& x = base.call.inputs[0].shape;
+  const std::vector<bool> along = line_dimensions(t, x);
+  if (std::count(along.begin(), along.end(), true) != 1) return std::nullopt;
+  const int line = static_cast<int>(std::find(along.begin(), along.end(), true) - along.begin());
+  if ((*infer_outputs(op, base.call))[0].shape.size() * x[line] != x.size()) return std::nullopt;
+  for (std::size_t g = 0; g < base.groups.size(); ++g) {
+    if (base.groups[g].dims.size() == 1 && base.groups[g].dims[0].dim == line) return g;
+  }
+  return std::nullopt;
+}
+
+// In modes that get few other cases: lines to choose from that end behind a power of two, along the last dimension and
+// along another one. They are so many that each place in a line has the answer of every kind.
+void add_lines(Collector& out, const OpDef& op, const std::vector<Base>& bases) {
+  constexpr std::int64_t lines = 184;
+  bool found[2] = {false, false};
+  for (const Base& base : bases) {
+    const auto g = group_of_line(op, base);
+    if (!g) continue;
+    const bool last = base.groups[*g].dims[0].dim + 1 == base.call.inputs[0].shape.rank();
+    if (found[last]) continue;
+    const double others = static_cast<double>(base.groups.size()) - 1;
+    const auto share = static_cast<std::int64_t>(std::ceil(std::pow(static_cast<double>(lines), 1 / others) - 1e-9));
+    Extents extents(base.groups.size(), share);
+    extents[*g] = last ? 1025 : 257;
+    const auto c = at(op, base, extents);
+    if (!c || !applies(Values::extremes, op, *c)) continue;
+    out.add("beside", c, Layout::dense, Values::extremes);
+    found[last] = true;
   }
 }
 
@@ -255,7 +300,11 @@ std::vector<TestCase> large_call_cases(const OpDef& op, MathMode mode, const Amo
       for (const Base* base : unlike_bases(op, bases)) add_wide_sums(out, op, *base, main);
     }
     add_rows(out, op, mode, bases, main, choice);
-    if (!strict) continue;
+    if (!strict) {
+      if (op.error_class == ErrorClass::exact && !op.pointwise()) add_lines(out, op, bases);
+      if (amount.alone && (main || op.name == "random_bits")) add_huge(out, op, bases, true);
+      continue;
+    }
     if (sums || (op.error_class == ErrorClass::composed && !op.pointwise())) {
       add_repeats(out, op, bases, main ? 5 : 1, choice);
     }
@@ -264,11 +313,11 @@ std::vector<TestCase> large_call_cases(const OpDef& op, MathMode mode, const Amo
     }
     add_vocabularies(out, op, bases[0]);
     if (!main) {
-      if (op.name == "random_bits") add_huge(out, op, bases);
+      if (op.name == "random_bits") add_huge(out, op, bases, false);
       continue;
     }
     if (!op.pointwise()) add_powers(out, op, bases[0]);
-    add_huge(out, op, bases);
+    add_huge(out, op, bases, false);
   }
   if (strict && op.pointwise() && !depends_on_attributes(op)) add_sizes(out, op, own);
   if (strict && op.name == "argsort") add_long_sort(out, own);

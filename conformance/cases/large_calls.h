@@ -1,4 +1,4 @@
-// Makes calls that are judged without the oracle. Most of them are too large for it.
+// Makes calls that are judged without the oracle, as far as their results are clear. Most are too large for it.
 #pragma once
 
 #include "conformance/cases/generate.h"

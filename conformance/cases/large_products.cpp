@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <compare>
 #include <cstring>
+#include <functional>
 #include <set>
 
 #include "conformance/cases/extents.h"
@@ -57,6 +58,28 @@ void add_strided_cubes(Collector& out, const OpDef& op, MathMode mode, const Bas
   // Operands that lie in unlike orders.
   for (const unsigned n : {1u, 2u * 18u + 17u}) add_with_wide_values(out, op, mode, c, mixed_layout(n), true);
   add_with_wide_values(out, op, mode, c, Layout::padded_rows, true);
+}
+
+constexpr unsigned first_transposed = 272, second_transposed = 18;  // mixed layouts, with the other operand dense
+
+// Products in which one operand is transposed, as in gradients, of extents that no block divides.
+void add_half_transposed(Collector& out, const OpDef& op, MathMode mode, const Base& base) {
+  const auto c = resized(op, base.call, base.groups, {129, 131, 130});
+  for (const unsigned n : {first_transposed, second_transposed}) {
+    add_with_wide_values(out, op, mode, c, mixed_layout(n), true);
+  }
+}
+
+// Matrices times columns, and rows times matrices, that lie in either order.
+void add_vectors(Collector& out, const OpDef& op, MathMode mode, const Base& base) {
+  const auto column = resized(op, base.call, base.groups, {67, 700, 1}),
+             row = resized(op, base.call, base.groups, {1, 700, 67});
+  for (const Layout layout : {mixed_layout(first_transposed), Layout::transposed}) {
+    add_with_wide_values(out, op, mode, column, layout, true);
+  }
+  for (const Layout layout : {mixed_layout(second_transposed), Layout::transposed}) {
+    add_with_wide_values(out, op, mode, row, layout, true);
+  }
 }
 
 // Extents that vectors and blocks of all sizes fill, also in operands that do not begin at a vector.
@@ -138,21 +161,61 @@ std::int64_t pixels_of(const OpDef& op, const OpCase& c) {
   return std::min(pixels(c.inputs[0].shape), pixels(other));
 }
 
+// The operands of a convolution, whether they are its inputs or its result.
+Shape filters_of(const OpDef& op, const OpCase& c) {
+  return op.name == "conv2d_backward_filter" ? (*infer_outputs(op, c))[0].shape : c.inputs[1].shape;
+}
+Shape results_of(const OpDef& op, const OpCase& c) {
+  if (op.name == "conv2d") return (*infer_outputs(op, c))[0].shape;
+  return c.inputs[op.name == "conv2d_backward_filter" ? 1 : 0].shape;
+}
+
+// The number of multiplications of a convolution, or of its gradient.
+double products_of(const OpDef& op, const OpCase& c) {
+  const Shape y = results_of(op, c);
+  return static_cast<double>(y[0] * y[1] * y[2]) * static_cast<double>(filters_of(op, c).size());
+}
+
 // What the kernels of convolutions differ in. If the number of channels can change although there are groups, each
 // channel is a group of its own.
 struct ConvKind {
+  enum class Window : std::uint8_t { three_by_three, one_by_one, other };
   bool grouped, strided, dilated;
+  Window window = Window::three_by_three;
+  bool padded_unequally = false;
   auto operator<=>(const ConvKind&) const = default;
+
+  ConvKind without_details() const { return {grouped, strided, dilated}; }
 };
 
+// Whether the numbers of a list attribute differ.
+bool has_unequal(const OpDef& op, const OpCase& c, const char* attribute) {
+  const std::vector<std::byte> attrs = attribute_bytes(op, c);
+  for (const AttrField& field : op.attrs.fields) {
+    if (field.name != attribute || field.storage != AttrField::Storage::list) continue;
+    const std::vector<std::int64_t> numbers = numbers_at(field, attrs.data());
+    return std::adjacent_find(numbers.begin(), numbers.end(), std::not_equal_to<>()) != numbers.end();
+  }
+  return false;
+}
+
 ConvKind kind_of(const OpDef& op, const OpCase& c) {
-  return {largest_of(op, c, "groups") > 1, largest_of(op, c, "strides") > 1, largest_of(op, c, "dilation") > 1};
+  using Window = ConvKind::Window;
+  const Shape w = filters_of(op, c);
+  const bool square = w[1] == w[2];
+  return {largest_of(op, c, "groups") > 1, largest_of(op, c, "strides") > 1, largest_of(op, c, "dilation") > 1,
+          square && w[1] == 3   ? Window::three_by_three
+          : square && w[1] == 1 ? Window::one_by_one
+                                : Window::other,
+          has_unequal(op, c, "padding")};
 }
 
 // Convolutions of each kind with as many channels and filters as blocks have, windows of several taps, and many pixels.
+// Kinds that differ in window or padding only get fewer of them.
 void add_channels(Collector& out, const OpDef& op, MathMode mode, const std::vector<Base>& bases, bool main) {
   constexpr std::int64_t several_blocks = 64;
-  std::set<ConvKind> seen;
+  constexpr double most_products = 1.5e7;  // for the trusted device
+  std::set<ConvKind> seen, seen_without_details;
   // Bases that have as many pixels come first. The others get more images.
   for (const bool enlarged : {false, true}) {
     for (const Base& base : bases) {
@@ -163,8 +226,15 @@ void add_channels(Collector& out, const OpDef& op, MathMode mode, const std::vec
         const auto c = with_channels(op, base, channels, filters, copies);
         return add_with_wide_values(out, op, mode, c, Layout::dense, few);
       };
+      if (seen_without_details.count(kind.without_details())) {
+        const auto c = with_channels(op, base, 40, 48, copies);
+        if (!c || products_of(op, *c) > most_products) continue;
+        if (add_with_wide_values(out, op, mode, c, Layout::dense, true)) seen.insert(kind);
+        continue;
+      }
       if (!add(72, 80, !main)) continue;
       seen.insert(kind);
+      seen_without_details.insert(kind.without_details());
       if (main && !kind.strided && !kind.dilated) add(160, 144, true);
       if (kind != ConvKind{}) continue;
       // Whole blocks.
@@ -199,6 +269,8 @@ void add_products(Collector& out, const OpDef& op, MathMode mode, const std::vec
     add_strided_cubes(out, op, mode, bases[0], main);
     add_whole_blocks(out, op, mode, bases[0]);
     add_batches(out, op, mode, bases);
+    add_half_transposed(out, op, mode, bases[0]);
+    add_vectors(out, op, mode, bases[0]);
   }
   if (op.name.starts_with("conv2d")) add_channels(out, op, mode, bases, main);
   if (main && mode == MathMode::strict) add_slabs(out, op, mode, bases[0]);

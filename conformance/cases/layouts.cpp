@@ -53,6 +53,7 @@ const char* single_name(Layout layout) {
     case Layout::broadcast_first: return "broadcast_first";
     case Layout::broadcast_middle: return "broadcast_middle";
     case Layout::middles_swapped: return "middles_swapped";
+    case Layout::eight_bytes_in: return "eight_bytes_in";
     default: return "dense";
   }
 }

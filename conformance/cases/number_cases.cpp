@@ -4,8 +4,11 @@
 #include <charconv>
 #include <cmath>
 #include <map>
+#include <set>
 
+#include "conformance/cases/corner_values.h"
 #include "conformance/cases/extents.h"
+#include "conformance/cases/values.h"
 #include "conformance/suite/split.h"
 
 namespace lockstep::conformance {
@@ -18,7 +21,10 @@ bool may_be_number(const OpDef& op, const OpCase& c, std::size_t i) {
   return !c.inputs[i].absent && !def.mutable_ && !def.host_resident;
 }
 
-enum class Kind : std::uint8_t { fraction, whole, large, truth };
+// The last three are numbers for which compilers know short cuts: roots, reciprocals and remainders.
+enum class Kind : std::uint8_t { fraction, whole, large, truth, half, minus_one, three };
+
+bool has_short_cuts(Kind kind) { return kind == Kind::half || kind == Kind::minus_one || kind == Kind::three; }
 
 // A number of this kind. Fractions and whole numbers are within the range of the input's values. Each `turn` gives
 // another number.
@@ -31,6 +37,9 @@ Scalar number_for(const CaseInput& in, Kind kind, int turn) {
     case Kind::fraction: return Scalar(at);
     case Kind::large:  // needs more bits than an i32 or a double has
       return Scalar(turn == 0 ? std::int64_t{0x0123456789abcdef} : std::int64_t{-0x123456789abcdef});
+    case Kind::half: return Scalar(0.5);
+    case Kind::minus_one: return Scalar(std::int64_t{-1});
+    case Kind::three: return Scalar(std::int64_t{3});
     default: return Scalar(static_cast<std::int64_t>(std::clamp(std::floor(at), std::ceil(low), std::floor(high))));
   }
 }
@@ -42,7 +51,8 @@ struct Call {
 };
 constexpr Call calls[] = {{Kind::whole, 0},          {Kind::fraction, 0}, {Kind::truth, 0}, {Kind::fraction, 1},
                           {Kind::whole, 1},          {Kind::large, 0},    {Kind::large, 1}, {Kind::truth, 1},
-                          {Kind::fraction, 0, true}, {Kind::whole, 0}};
+                          {Kind::fraction, 0, true}, {Kind::whole, 0},    {Kind::half, 0},  {Kind::minus_one, 0},
+                          {Kind::three, 0}};
 
 std::string text_of(const std::vector<std::size_t>& positions) {
   std::string text;
@@ -90,7 +100,13 @@ std::vector<OpCase> calls_with_numbers(const TestCase& t) {
   std::vector<OpCase> all;
   const auto positions = number_positions(t);
   if (!positions) return all;
+  // Numbers outside the range of an input's values are for inputs of which every number is asked anyway.
+  const bool any_number =
+      std::all_of(positions->begin(), positions->end(), [&](std::size_t p) { return takes_corners(t, p); });
   for (const Call& call : calls) {
+    if (has_short_cuts(call.kind) && !any_number) continue;
+    // In several steps, a large number and a corner may overflow on the way.
+    if (call.kind == Kind::large && t.values == Values::corners && !is_one_step(*t.op)) continue;
     OpCase c = t.call;
     for (std::size_t p : *positions) {
       CaseInput& in = c.inputs[p];
@@ -103,10 +119,21 @@ std::vector<OpCase> calls_with_numbers(const TestCase& t) {
   return all;
 }
 
+namespace {
+
+// Whether a tensor of the call has more than one element.
+bool has_several_elements(const OpCase& c) {
+  return std::any_of(c.inputs.begin(), c.inputs.end(),
+                     [](const CaseInput& in) { return !in.absent && !in.scalar && in.shape.size() > 1; });
+}
+
+}  // namespace
+
 std::vector<TestCase> number_cases(const OpDef& op, MathMode mode, const Amount& amount) {
-  std::vector<TestCase> cases;
+  std::vector<TestCase> cases, longer;
   if (!op.cases || op.host) return cases;
   std::map<std::pair<DType, std::string>, std::size_t> places;  // in the list of cases
+  std::set<std::pair<DType, std::string>> has_longer;
   for (const OpCase& own : op.cases()) {
     if (own.error) continue;
     for (const std::vector<std::size_t>& set : sets_of(op, own)) {
@@ -123,6 +150,12 @@ std::vector<TestCase> number_cases(const OpDef& op, MathMode mode, const Amount&
       // the case should be one of that dtype, since a driver need not have it.
       const bool alone = set.size() == own.inputs.size();
       const DType dtype = alone ? infer_outputs(op, calls.front())->front().dtype : t.dtype();
+      if (has_several_elements(calls.front()) && has_longer.insert({dtype, t.numbers}).second) {
+        longer.push_back(t);
+        t.values = Values::corners;
+        if (op.pointwise() && applies(t.values, op, calls.front())) longer.push_back(t);
+        t.values = Values::drawn;
+      }
       const auto [place, added] = places.insert({{dtype, t.numbers}, cases.size()});
       if (added) {
         cases.push_back(std::move(t));
@@ -130,6 +163,11 @@ std::vector<TestCase> number_cases(const OpDef& op, MathMode mode, const Amount&
         cases[place->second] = std::move(t);
       }
     }
+  }
+  std::set<std::string> seen;
+  for (const TestCase& t : cases) seen.insert(t.id());
+  for (TestCase& t : longer) {
+    if (seen.insert(t.id()).second) cases.push_back(std::move(t));
   }
   return cases;
 }

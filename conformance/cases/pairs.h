@@ -5,7 +5,7 @@
 
 namespace lockstep::conformance {
 
-/// Cases of the suite "pair". `modes`: the modes that the device offers.
+/// Cases of the suite "pair". `modes`: the modes that the device offers. If `amount.alone`, only some.
 std::vector<TestCase> pair_cases(const OpDef& op, MathMode mode, const Amount& amount,
                                  const std::vector<MathMode>& modes);
 

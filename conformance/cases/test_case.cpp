@@ -112,6 +112,7 @@ const char* name_of(Values values) {
     case Values::stray: return "stray";
     case Values::counted: return "counted";
     case Values::huge: return "huge";
+    case Values::ends: return "ends";
     default: return "drawn";
   }
 }

@@ -34,6 +34,7 @@ enum class Values : std::uint8_t {
   stray,         // labels, half of which name no class
   counted,       // for sums that are divided: positive, so that a wrong divisor exceeds the bound
   huge,          // for sums: finite, of one sign, close to the largest number: sums of two and more terms are infinite
+  ends,          // for ops that choose among integers that `corners` leaves as they are: the ends of the dtype, ties
 };
 inline constexpr Values value_kinds[] = {
     Values::drawn,       Values::exact,    Values::wide_first, Values::wide_last,
@@ -41,8 +42,8 @@ inline constexpr Values value_kinds[] = {
     Values::corners,     Values::ties,     Values::infinite,   Values::sparse_first,
     Values::sparse_last, Values::extremes, Values::bits,       Values::neighbours};
 /// Kinds that only certain ops get; they are never chosen at random.
-inline constexpr Values chosen_value_kinds[] = {Values::bad_index, Values::peaks, Values::stray, Values::counted,
-                                                Values::huge};
+inline constexpr Values chosen_value_kinds[] = {Values::bad_index, Values::peaks, Values::stray,
+                                                Values::counted,   Values::huge,  Values::ends};
 const char* name_of(Values values);
 /// Whether all finite sums of such numbers are exact, in any order.
 bool are_exact(Values values);

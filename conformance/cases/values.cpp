@@ -183,7 +183,7 @@ void fill_distinct(RefArray& array, std::size_t input, Draw& draw) {
 }
 
 bool is_choice(Values values) {
-  return values == Values::extremes || values == Values::bits || values == Values::neighbours;
+  return values == Values::extremes || values == Values::bits || values == Values::neighbours || values == Values::ends;
 }
 
 bool is_float_input(const CaseInput& in) {

@@ -93,31 +93,6 @@ std::string changed_input(const TestCase& t, const std::vector<RefArray>& inputs
   return "";
 }
 
-// Compares results with the oracle, within the bounds of the op's class and the kernel's own claims.
-Verdict compare_with_oracle(const TestCase& t, const std::vector<RefArray>& inputs, const std::vector<Tensor>& results,
-                            const std::optional<Bound>& claimed, const Setting& setting) {
-  const std::vector<RefArray> exact = Oracle(*t.op, t.call).forward(inputs);
-  Verdict worst;
-  for (std::size_t o = 0; o < results.size(); ++o) {
-    const DType dtype = exact[o].dtype;
-    // Small integers are exact in every format that fast mode may use.
-    const bool as_strict = t.mode == MathMode::fast &&
-                           (t.values == Values::exact || t.values == Values::infinite || t.values == Values::counted);
-    const MathMode mode = as_strict ? MathMode::strict : t.mode;
-    Measure measure{setting.bounds.find(t.op->error_class, dtype, mode), argument_for(inputs, exact[o]), false,
-                    typical_magnitude(inputs)};
-    measure.exact_sums = t.op->error_class == ErrorClass::sum && are_exact(t.values) && all_whole(exact[o]);
-    const RefArray result = to_array(results[o]);
-    join(worst, judge(result, exact[o], measure), o);
-    if (!claimed) continue;
-    measure.bound = *claimed;
-    measure.exact_sums = false;
-    const Verdict kept = judge(result, exact[o], measure);
-    if (!kept.ok) return failure("the kernel claims an error of at most " + claimed->text + ": " + kept.text);
-  }
-  return worst;
-}
-
 }  // namespace
 
 Verdict failure(std::string text) {
@@ -126,6 +101,50 @@ Verdict failure(std::string text) {
   v.worst = INFINITY;
   v.text = std::move(text);
   return v;
+}
+
+OracleJudge::OracleJudge(const TestCase& t, const std::vector<RefArray>& inputs, const Setting& setting)
+    : case_(t),
+      inputs_(inputs),
+      bounds_(setting.bounds),
+      exact_(Oracle(*t.op, t.call).forward(inputs)),
+      typical_(typical_magnitude(inputs)) {}
+
+Measure OracleJudge::measure_of(std::size_t output) const {
+  const TestCase& t = case_;
+  const RefArray& exact = exact_[output];
+  // Small integers are exact in every format that fast mode may use.
+  const bool as_strict = t.mode == MathMode::fast &&
+                         (t.values == Values::exact || t.values == Values::infinite || t.values == Values::counted);
+  Measure measure{bounds_.find(t.op->error_class, exact.dtype, as_strict ? MathMode::strict : t.mode),
+                  argument_for(inputs_, exact), false, typical_};
+  measure.exact_sums = t.op->error_class == ErrorClass::sum && are_exact(t.values) && all_whole(exact);
+  return measure;
+}
+
+Verdict OracleJudge::judge(std::size_t output, const RefArray& result) const {
+  return conformance::judge(result, exact_[output], measure_of(output));
+}
+
+Verdict OracleJudge::judge_claim(std::size_t output, const RefArray& result, const Bound& claimed) const {
+  Measure measure = measure_of(output);
+  measure.bound = claimed;
+  measure.exact_sums = false;
+  return conformance::judge(result, exact_[output], measure);
+}
+
+Verdict compare_with_oracle(const TestCase& t, const std::vector<RefArray>& inputs, const std::vector<Tensor>& results,
+                            const std::optional<Bound>& claimed, const Setting& setting) {
+  const OracleJudge oracle(t, inputs, setting);
+  Verdict worst;
+  for (std::size_t o = 0; o < results.size(); ++o) {
+    const RefArray result = to_array(results[o]);
+    join(worst, oracle.judge(o, result), o);
+    if (!claimed) continue;
+    const Verdict kept = oracle.judge_claim(o, result, *claimed);
+    if (!kept.ok) return failure("the kernel claims an error of at most " + claimed->text + ": " + kept.text);
+  }
+  return worst;
 }
 
 std::vector<Tensor> call_on(const TestCase& t, const std::vector<RefArray>& inputs, Device device) {

@@ -33,6 +33,28 @@ Verdict failure(std::string text);
 /// The first element whose bits differ; empty if there is none. All NaNs are equal.
 std::string first_difference(const std::vector<Tensor>& a, const std::vector<Tensor>& b);
 
+/// What the oracle says about the results of one call, within the bounds of the op's class. The case must outlive it.
+class OracleJudge {
+ public:
+  OracleJudge(const TestCase& t, const std::vector<RefArray>& inputs, const Setting& setting);
+  Verdict judge(std::size_t output, const RefArray& result) const;
+  /// The same, and within a bound that the kernel claims.
+  Verdict judge_claim(std::size_t output, const RefArray& result, const Bound& claimed) const;
+
+ private:
+  Measure measure_of(std::size_t output) const;
+
+  const TestCase& case_;
+  const std::vector<RefArray> inputs_;
+  const Bounds& bounds_;
+  const std::vector<RefArray> exact_;
+  const long double typical_;  // magnitude of the operands
+};
+
+/// Compares all results of a call with the oracle.
+Verdict compare_with_oracle(const TestCase& t, const std::vector<RefArray>& inputs, const std::vector<Tensor>& results,
+                            const std::optional<Bound>& claimed, const Setting& setting);
+
 /// In lockstep mode, compares results with those of the trusted device, bit by bit; `on_trusted` makes them. Its own
 /// run compares them with the oracle. nullopt if the oracle must judge: in the other modes, on the trusted device, and
 /// if that does not support the call.

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "conformance/checks/instruction_table.h"
+#include "conformance/checks/instruction_tensors.h"
 #include "lockstep/op_def.h"
 #include "lockstep/program.h"
 #include "ops/pointwise.h"
@@ -22,35 +23,8 @@ struct InstructionAttrs {
   std::int64_t group = 0;
 };
 
-// Tensors cannot be u32 or u64, so these bits are passed as i32 and i64.
-DType tensor_dtype(lks_dtype t) {
-  switch (t) {
-    case LKS_F64: return DType::f64;
-    case LKS_F16: return DType::f16;
-    case LKS_BF16: return DType::bf16;
-    case LKS_I8: return DType::i8;
-    case LKS_U8: return DType::u8;
-    case LKS_I32:
-    case LKS_U32: return DType::i32;
-    case LKS_I64:
-    case LKS_U64: return DType::i64;
-    case LKS_BOOL: return DType::boolean;
-    default: return DType::f32;
-  }
-}
-
 const InstructionGroup& group_of(const OpCall& call) {
   return instruction_groups()[static_cast<std::size_t>(call.attrs_as<InstructionAttrs>().group)];
-}
-
-Expr as_operand(Expr value, lks_dtype t) {
-  if (value.dtype() == t) return value;
-  return t == LKS_U32 || t == LKS_U64 ? bitcast(value, t) : convert(value, t);  // programs read f16 and bf16 as f32
-}
-
-Expr as_result(Expr value) {
-  if (value.dtype() == LKS_U32) return bitcast(value, LKS_I32);
-  return value.dtype() == LKS_U64 ? bitcast(value, LKS_I64) : value;
 }
 
 Expr recorded(ProgramBuilder& p, const Instruction& i, Expr a, Expr b, Expr condition) {
@@ -92,14 +66,6 @@ Operands operands_for(const InstructionGroup& group, std::uint64_t seed) {
   return all;
 }
 
-Tensor to_device(const std::vector<std::uint64_t>& words, DType dtype, Device device) {
-  const std::size_t size = size_of(dtype);
-  std::vector<std::byte> bytes(words.size() * size);
-  for (std::size_t i = 0; i < words.size(); ++i) std::memcpy(bytes.data() + i * size, &words[i], size);
-  return Tensor::from_bytes(bytes.data(), bytes.size(), {dtype, Shape{static_cast<std::int64_t>(words.size())}},
-                            device);
-}
-
 // The first element that is not the expected result; empty if there is none.
 std::string first_error(const Instruction& i, const Operands& operands, const std::vector<std::byte>& bytes) {
   const std::size_t size = size_of(tensor_dtype(i.to));
@@ -119,15 +85,10 @@ std::string first_error(const Instruction& i, const Operands& operands, const st
   return "";
 }
 
-// The dtype under which the group is listed: of its dtypes, one that a driver may lack.
 DType listed_dtype(const InstructionGroup& group) {
-  DType told = tensor_dtype(group.from());
-  for (const Instruction& i : group.instructions) {
-    const DType to = tensor_dtype(i.to);
-    const bool core = told == DType::f32 || told == DType::i32 || told == DType::boolean;
-    if (core && to != told && to != DType::boolean) told = to == DType::f32 || to == DType::i32 ? told : to;
-  }
-  return told;
+  std::vector<lks_dtype> values = {group.from()};
+  for (const Instruction& i : group.instructions) values.push_back(i.to);
+  return dtype_to_list(values);
 }
 
 }  // namespace
@@ -183,7 +144,7 @@ std::vector<std::string> instruction_ids(const SpecialRequest& request) {
 bool run_instructions(const std::vector<std::string>& parts, const Setting& setting, CaseResult& result) {
   const std::vector<InstructionGroup>& groups = instruction_groups();
   const auto group = std::find_if(groups.begin(), groups.end(), [&](const InstructionGroup& g) {
-    return parts.size() == 5 && g.name == parts[4] && parts[2] == name_of(listed_dtype(g));
+    return parts.size() == 5 && parts[1] == op_name && g.name == parts[4] && parts[2] == name_of(listed_dtype(g));
   });
   const auto mode = parts.size() == 5 ? find_mode(parts[3]) : std::nullopt;
   if (group == groups.end() || !mode) return false;
@@ -193,8 +154,9 @@ bool run_instructions(const std::vector<std::string>& parts, const Setting& sett
   const Operands operands = operands_for(*group, 1);
   const DType dtype = tensor_dtype(group->from());
   const std::vector<std::uint64_t> conditions(operands.condition.begin(), operands.condition.end());
-  const Tensor a = to_device(operands.a, dtype, setting.device), b = to_device(operands.b, dtype, setting.device),
-               condition = to_device(conditions, DType::boolean, setting.device);
+  const Tensor a = tensor_of_words(operands.a, dtype, setting.device),
+               b = tensor_of_words(operands.b, dtype, setting.device),
+               condition = tensor_of_words(conditions, DType::boolean, setting.device);
   result.bound = "the same bits";
   const std::vector<Tensor> results = invoke(*find_op(op_name), {{a, b, condition}}, &attrs, {});
   for (std::size_t o = 0; o < group->instructions.size(); ++o) {

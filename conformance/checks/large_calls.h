@@ -1,4 +1,5 @@
-// Checks that judge calls without the oracle.
+// Checks of calls that are too large for the oracle, or for which it is asked only where results are not nearly those
+// of another call.
 #pragma once
 
 #include "conformance/checks/run_case.h"
@@ -6,17 +7,18 @@
 
 namespace lockstep::conformance {
 
-/// The device must give the same bits as the trusted device, or nearly the same results if devices may round
-/// differently.
+/// The device must give the same bits as the trusted device. If devices may round differently, it must give nearly the
+/// same results, or such that the oracle finds within the bounds.
 Verdict check_large_calls(const TestCase& t, const Setting& setting);
 
 /// The device must give the same bits each time.
 Verdict check_repeat(const TestCase& t, const Setting& setting);
 
-/// Runs a pointwise op at many sizes, on values that repeat. The results must repeat too.
+/// Runs a pointwise op at many sizes, on values that repeat. The results must repeat too; where devices may round
+/// differently, each must be within the bounds.
 Verdict check_sizes(const TestCase& t, const Setting& setting);
 
-/// Runs an op on very many rows that repeat. The results must repeat too.
+/// The same for an op on very many rows that repeat.
 Verdict check_rows(const TestCase& t, const Setting& setting);
 
 /// An out-of-range index must be refused at every position.

@@ -1,10 +1,14 @@
 #include "conformance/checks/special_suites.h"
 
+#include <algorithm>
 #include <chrono>
+#include <iterator>
 
 #include "conformance/checks/instructions.h"
 #include "conformance/checks/large.h"
+#include "conformance/checks/many_tensors.h"
 #include "conformance/checks/models.h"
+#include "conformance/checks/patterns.h"
 #include "conformance/checks/positions.h"
 #include "conformance/checks/probe.h"
 #include "conformance/checks/sweep.h"
@@ -15,6 +19,7 @@
 namespace lockstep::conformance {
 namespace {
 
+// A suite, or the part of it that concerns one op.
 struct SpecialSuite {
   const char* name;
   std::vector<std::string> (*ids)(const SpecialRequest&);
@@ -29,14 +34,11 @@ constexpr SpecialSuite suites[] = {{"sweep", &sweep_ids, &run_sweep},
                                    {"vectors", &vector_ids, &run_vector},
                                    {"large", &large_ids, &run_large},
                                    {"instructions", &instruction_ids, &run_instructions},
+                                   {"instructions", &pattern_ids, &run_patterns},
+                                   {"instructions", &many_tensors_ids, &run_many_tensors},
                                    {"positions", &position_ids, &run_positions}};
 
-const SpecialSuite* suite_of(const std::string& id) {
-  for (const SpecialSuite& s : suites) {
-    if (id.substr(0, id.find('/')) == s.name) return &s;
-  }
-  return nullptr;
-}
+std::string suite_of(const std::string& id) { return id.substr(0, id.find('/')); }
 
 // "suite/op/dtype/mode/…"
 void read_names(const std::vector<std::string>& parts, CaseResult& result) {
@@ -56,19 +58,22 @@ std::vector<std::string> special_case_ids(const SpecialRequest& request) {
   return all;
 }
 
-bool is_special_case_id(const std::string& id) { return suite_of(id) != nullptr; }
+bool is_special_case_id(const std::string& id) {
+  return std::any_of(std::begin(suites), std::end(suites),
+                     [&](const SpecialSuite& s) { return suite_of(id) == s.name; });
+}
 
 CaseResult run_special_case(const std::string& id, const Setting& setting) {
-  const SpecialSuite& suite = *suite_of(id);
   CaseResult result;
   result.id = id;
-  result.suite = suite.name;
+  result.suite = suite_of(id);
   const auto start = std::chrono::steady_clock::now();
   bool found = true;
   try {
     const std::vector<std::string> parts = split(id, '/');
     read_names(parts, result);
-    found = suite.run(parts, setting, result);
+    found = std::any_of(std::begin(suites), std::end(suites),
+                        [&](const SpecialSuite& s) { return result.suite == s.name && s.run(parts, setting, result); });
   } catch (const UnsupportedError& e) {
     result.outcome = Outcome::unsupported;
     result.text = e.headline();

@@ -47,13 +47,19 @@ constexpr double special_points[] = {
     103.972077, 9.010913,   3.919206,  5.920000, 16.635532, 26.54326, 1.570796,       3.14159265, 709.782712,
     708.396418, 745.133219, 0x1p-1022, 128,      256,       32768,    65520,          0x1p31,     0x1p32,
     0x1p53,     0x1p63,     0x1p64,    0x1p-14,  0x1p-24,   0x1p-25,  0x1.ffp127};
-constexpr std::uint64_t reach = 1024;  // numbers on each side
+constexpr std::uint64_t reach = 1024;      // numbers on each side
+constexpr std::uint64_t close_reach = 32;  // the same for "close", the short form of "near"
 
 constexpr std::uint64_t sample_parts = 4, sample_size = 1 << 16, full_parts = 256;
+constexpr std::uint64_t thin_size = 1 << 13;  // "thin": numbers over the whole range, in equal steps of their bits
 
 std::optional<Part> parse_part(const std::string& text, DType dtype) {
   const int bits = static_cast<int>(8 * size_of(dtype));
   if (text == "all") return bits == 16 ? std::optional(Part{0, 1, 1 << 16}) : std::nullopt;
+  if (text == "thin") {
+    const std::uint64_t last = ~std::uint64_t{0} >> (64 - bits), step = last / thin_size | 1;
+    return Part{0, step, last / step};
+  }
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc{} || bits == 16) return std::nullopt;
@@ -81,13 +87,13 @@ std::uint64_t bits_at(double point, DType dtype) {
                              : std::bit_cast<std::uint32_t>(static_cast<float>(point));
 }
 
-// All numbers near the special points, of both signs.
-std::vector<std::uint64_t> bits_near_special_points(DType dtype) {
+// All numbers near the special points, `most` on each side, of both signs.
+std::vector<std::uint64_t> bits_near_special_points(DType dtype, std::uint64_t most) {
   const std::uint64_t sign = std::uint64_t{1} << (8 * size_of(dtype) - 1);
   std::vector<std::uint64_t> bits;
   for (double point : special_points) {
-    const std::uint64_t at = bits_at(point, dtype), first = at < reach ? 0 : at - reach;
-    for (std::uint64_t b = first; b <= at + reach; ++b) {
+    const std::uint64_t at = bits_at(point, dtype), first = at < most ? 0 : at - most;
+    for (std::uint64_t b = first; b <= at + most; ++b) {
       bits.push_back(b);
       bits.push_back(b | sign);
     }
@@ -162,9 +168,15 @@ std::vector<std::string> sweep_ids(const SpecialRequest& request) {
       const std::vector<OpCase> unary = cases_to_sweep(*op, dtype, 1);
       const bool is_binary = op->error_class != ErrorClass::exact && !cases_to_sweep(*op, dtype, 2).empty();
       for (MathMode mode : request.modes) {
-        if (mode == MathMode::fast) continue;  // same arithmetic as strict mode
         const std::string start =
             "sweep/" + op->name + "/" + std::string(name_of(dtype)) + "/" + std::string(name_of(mode)) + "/";
+        if (mode == MathMode::fast) {
+          // The bounds are those of strict mode, so a few numbers tell whether the functions are others.
+          if (op->error_class == ErrorClass::exact || unary.empty()) continue;
+          if (size_of(dtype) > 2) ids.push_back(start + "close");
+          ids.push_back(start + "thin");
+          continue;
+        }
         if (is_binary) ids.push_back(start + "pairs");
         const bool is_short = size_of(dtype) == 2, full = request.stress && dtype == DType::f32;
         for (std::size_t c = 0; c < unary.size(); ++c) {
@@ -200,9 +212,10 @@ bool run_sweep(const std::vector<std::string>& parts, const Setting& setting, Ca
     numbers.resize(numbers.size() - to.size());
     which = c;
   }
-  const bool near = numbers == "near" && size_of(dtype) > 2;
+  const bool near = (numbers == "near" || numbers == "close") && size_of(dtype) > 2;
   const std::vector<RefArray> grid = pairs ? grid_inputs(dtype) : std::vector<RefArray>();
-  const std::vector<std::uint64_t> listed = near ? bits_near_special_points(dtype) : std::vector<std::uint64_t>();
+  const std::vector<std::uint64_t> listed =
+      near ? bits_near_special_points(dtype, numbers == "close" ? close_reach : reach) : std::vector<std::uint64_t>();
   const auto part = pairs  ? std::optional(Part{0, 1, grid[0].values.size()})
                     : near ? std::optional(Part{0, 1, listed.size()})
                            : parse_part(numbers, dtype);

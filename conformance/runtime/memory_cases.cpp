@@ -184,13 +184,6 @@ void refusals(const RuntimeTarget& target) {
   check(queue.download(after) == Bytes(4096, 0x42), "after refused allocations an ordinary buffer does not work");
 }
 
-u64 free_now(Session& s) {
-  u64 total = 0, free_bytes = 0;
-  Call call("device_memory");
-  call.ok(s.api.device_memory(s.driver, s.ordinal, s.device, 0, &total, &free_bytes, call.diag()));
-  return free_bytes;
-}
-
 // diag.free_bytes of LKS_OUT_OF_MEMORY, while some memory is allocated. Other processes may change it meanwhile.
 void out_of_memory_tells(const RuntimeTarget& target) {
   Session s(target);
@@ -201,11 +194,11 @@ void out_of_memory_tells(const RuntimeTarget& target) {
     held.emplace_back(s, piece);
   }
   for (u64 bytes : {s.info.max_allocation, u64{1} << 60, ~u64{0} - 63}) {
-    const u64 before = free_now(s);
+    const u64 before = free_memory(s);
     lks_buffer* buffer = nullptr;
     Call call("buffer_alloc");
     const lks_status status = call.done(s.api.buffer_alloc(s.device, 0, bytes, &buffer, call.diag()));
-    const u64 after = free_now(s);
+    const u64 after = free_memory(s);
     if (status == LKS_OK) s.api.buffer_free(s.device, buffer);
     if (status != LKS_OUT_OF_MEMORY) continue;
     const u64 told = call.filled().free_bytes;

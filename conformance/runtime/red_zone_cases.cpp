@@ -19,10 +19,17 @@ struct Field {
   u64 bytes, begin;  // the size of the buffer; the offset of the tensor
 };
 
-Field field_for(const Operand& operand, int shift) {
-  const u64 size = operand.element_size();
-  const u64 elements_before = zone / size + static_cast<u64>(shift);
-  return {elements_before * size + operand.span() + zone, elements_before * size};
+// How far behind the first red zone operands begin, and the alignment that the kernel is told. Eight bytes are not
+// enough for vectors of 16.
+struct Start {
+  u64 elements, bytes, alignment;
+};
+constexpr u64 eight_bytes = 8;
+constexpr Start starts[] = {{0, 0, zone}, {1, 0, any_alignment}, {3, 0, any_alignment}, {0, eight_bytes, eight_bytes}};
+
+Field field_for(const Operand& operand, const Start& start) {
+  const u64 begin = zone + start.elements * operand.element_size() + start.bytes;
+  return {begin + operand.span() + zone, begin};
 }
 
 // Marks the bytes of the operand's elements; gaps between them are part of the red zone.
@@ -47,15 +54,15 @@ struct Surrounded {
   std::vector<TensorLocation> locations;
 };
 
-// Puts the sample's operands into buffers filled with the pattern, at element offsets increased by `shift`.
-Surrounded surround(Session& s, Queue& queue, const KernelSample& sample, unsigned char pattern, int shift) {
+// Puts the sample's operands into buffers filled with the pattern.
+Surrounded surround(Session& s, Queue& queue, const KernelSample& sample, unsigned char pattern, const Start& start) {
   Surrounded all;
   const std::size_t count = sample.inputs.size() + sample.outputs.size();
   all.buffers.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
     const bool is_input = i < sample.inputs.size();
     const Operand& operand = is_input ? sample.inputs[i] : sample.outputs[i - sample.inputs.size()];
-    const Field field = field_for(operand, shift);
+    const Field field = field_for(operand, start);
     all.buffers.emplace_back(s, field.bytes);
     Bytes bytes(field.bytes, pattern);
     if (is_input && !operand.absent) {
@@ -79,8 +86,8 @@ void check_workspace(Queue& queue, const std::optional<Buffer>& workspace, u64 b
 
 // Runs the sample with `pattern` around its operands. Returns the bytes of the outputs' elements, all others set to 0.
 std::vector<Bytes> run_amid(Session& s, Queue& queue, const KernelSample& sample, const Kernel& kernel,
-                            unsigned char pattern, int shift) {
-  const Surrounded all = surround(s, queue, sample, pattern, shift);
+                            unsigned char pattern, const Start& start) {
+  const Surrounded all = surround(s, queue, sample, pattern, start);
   std::optional<Buffer> workspace;
   const u64 needed = kernel.info().workspace_bytes, begin = s.info.min_alignment * 4;
   if (needed > 0) {
@@ -98,7 +105,7 @@ std::vector<Bytes> run_amid(Session& s, Queue& queue, const KernelSample& sample
     const std::size_t i = sample.inputs.size() + o;
     const Bytes got = queue.download(all.buffers[i]);
     std::vector<bool> is_element(got.size(), false);
-    mark(sample.outputs[o], field_for(sample.outputs[o], shift).begin, is_element);
+    mark(sample.outputs[o], field_for(sample.outputs[o], start).begin, is_element);
     Bytes around = got, elements = got;
     for (std::size_t b = 0; b < got.size(); ++b)
       (is_element[b] ? around[b] : elements[b]) = is_element[b] ? pattern : 0;
@@ -117,16 +124,20 @@ void kernels(const RuntimeTarget& target, std::uint32_t mode) {
     for (const KernelSample& sample : kernel_samples(target.seed, size)) {
       const Kernel aligned(s, sample, mode, std::min(s.info.min_alignment, zone));
       const Kernel anywhere(s, sample, mode, any_alignment);
-      for (int shift : {0, 1, 3}) {
-        const Kernel& kernel = shift == 0 ? aligned : anywhere;
+      const Kernel at_eight_bytes(s, sample, mode, eight_bytes);
+      for (const Start& start : starts) {
+        const Kernel& kernel = start.alignment == zone          ? aligned
+                               : start.alignment == eight_bytes ? at_eight_bytes
+                                                                : anywhere;
         if (!kernel) continue;
         ++ran;
-        const std::vector<Bytes> one = run_amid(s, queue, sample, kernel, patterns[0], shift);
-        const std::vector<Bytes> two = run_amid(s, queue, sample, kernel, patterns[1], shift);
+        const std::vector<Bytes> one = run_amid(s, queue, sample, kernel, patterns[0], start);
+        const std::vector<Bytes> two = run_amid(s, queue, sample, kernel, patterns[1], start);
         for (std::size_t o = 0; o < one.size(); ++o) {
-          check_same_bytes(two[o], one[o],
-                           sample.name + text(" (set %d, first elements shifted by %d): output %zu amid other bytes",
-                                              size, shift, o));
+          check_same_bytes(
+              two[o], one[o],
+              sample.name + text(" (set %d, first elements shifted by %d and %d bytes): output %zu amid other bytes",
+                                 size, static_cast<int>(start.elements), static_cast<int>(start.bytes), o));
         }
       }
     }
@@ -177,10 +188,11 @@ void in_place(const RuntimeTarget& target) {
   Queue queue(s);
   KernelSample sample = multiply_add_sample(1237);
   sample.aliases = {{0, 0}};
-  const Kernel aligned(s, sample), anywhere(s, sample, LKS_MODE_STRICT, any_alignment);
-  if (!aligned && !anywhere) throw NotOffered("no pointwise program in place");
-  for (std::int64_t offset : {0, 1, 7}) {
-    const Kernel& kernel = offset == 0 ? aligned : anywhere;
+  const Kernel aligned(s, sample), anywhere(s, sample, LKS_MODE_STRICT, any_alignment),
+      at_eight_bytes(s, sample, LKS_MODE_STRICT, eight_bytes);
+  if (!aligned && !anywhere && !at_eight_bytes) throw NotOffered("no pointwise program in place");
+  for (std::int64_t offset : {0, 1, 7, 2}) {
+    const Kernel& kernel = offset == 0 ? aligned : offset == 2 ? at_eight_bytes : anywhere;
     if (!kernel) continue;
     const u64 begin = 4 * static_cast<u64>(offset), bytes = sample.values[0].size();
     const Buffer a(s, bytes + begin + 64), b(s, bytes);

@@ -34,6 +34,14 @@ lks_device_info describe(const lks_driver_api& api, lks_driver* driver, std::uin
   return info;
 }
 
+std::uint64_t free_memory(Session& session) {
+  std::uint64_t total = 0, free_bytes = 0;
+  Call call("device_memory");
+  call.ok(
+      session.api.device_memory(session.driver, session.ordinal, session.device, 0, &total, &free_bytes, call.diag()));
+  return free_bytes;
+}
+
 Session::Session(const RuntimeTarget& target, HostVersion version)
     : library(target.library),
       api(library.table(version == HostVersion::first ? host.become_older() : host.api())),

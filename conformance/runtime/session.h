@@ -55,6 +55,8 @@ class Session {
 };
 
 lks_device_info describe(const lks_driver_api& api, lks_driver* driver, std::uint32_t ordinal);
+/// The free bytes of heap 0, as device_memory says.
+std::uint64_t free_memory(Session& session);
 
 class Buffer {
  public:

@@ -23,6 +23,7 @@ std::vector<RuntimeCase> failure_cases();
 std::vector<RuntimeCase> dag_cases();
 std::vector<RuntimeCase> copy_cases();
 std::vector<RuntimeCase> strided_cases();
+std::vector<RuntimeCase> far_cases();
 std::vector<RuntimeCase> abi_cases();
 std::vector<RuntimeCase> alone_cases();
 std::vector<RuntimeCase> kernel_query_cases();

@@ -1,6 +1,8 @@
 #include "conformance/suite/placements.h"
 
 #include "conformance/checks/instructions.h"
+#include "conformance/checks/many_tensors.h"
+#include "conformance/checks/patterns.h"
 #include "conformance/checks/positions.h"
 #include "lockstep/driver_ops.h"
 #include "lockstep/support.h"
@@ -61,6 +63,8 @@ void register_own_ops() {
   shifts.differentiable = false;
   register_op(std::move(shifts));
   register_op(instruction_op());
+  register_op(pattern_op());
+  register_op(many_tensors_op());
   register_op(position_op());
 }
 

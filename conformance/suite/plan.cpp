@@ -65,7 +65,8 @@ void add_op(Groups& groups, const OpDef& op, const Options& o, const Target& tar
   };
   const std::vector<MathMode> modes = modes_of(o, target, wanted);
   for (MathMode mode : modes) {
-    const Amount amount = amount_for(mode, o, wanted);
+    Amount amount = amount_for(mode, o, wanted);
+    amount.alone = mode == MathMode::lockstep && modes.size() == 1;
     if (wanted.gradients) add(gradient_cases(op, mode, amount));
     add(number_cases(op, mode, amount));
     if (mode == MathMode::fast && !sums_matter(op)) {
@@ -75,7 +76,7 @@ void add_op(Groups& groups, const OpDef& op, const Options& o, const Target& tar
     }
     add(forward_cases(op, mode, amount));
     add(large_call_cases(op, mode, amount));
-    if (mode == MathMode::strict) add(pair_cases(op, mode, amount, modes));
+    if (mode == MathMode::strict || amount.alone) add(pair_cases(op, mode, amount, modes));
     add(breakpoint_cases(op, mode, amount, target.device));
   }
 }
