@@ -286,8 +286,9 @@ void add_ranks(Collector& out, const OpDef& op, const std::vector<const Base*>& 
 
 Values values_for(const OpDef& op, const OpCase& c, MathMode mode, Values wanted) {
   if (wanted == Values::bad_index || wanted == Values::counted) return wanted;
-  // The bound of a long sum in fast mode is so wide that a finite result would pass too.
-  if (wanted == Values::huge && (mode != MathMode::fast || largest_input(c) <= 1500)) return wanted;
+  // The bound of a long or half-width sum in fast mode is so wide that a finite result would pass too.
+  const bool narrow = mode != MathMode::fast || (largest_input(c) <= 1500 && !is_half_width(dtype_of(op, c)));
+  if (wanted == Values::huge && narrow) return wanted;
   if (op.error_class != ErrorClass::sum || !applies(Values::exact, op, c)) return wanted;
   // Values that are exact in every format that fast mode may use.
   const bool has_infinities = wanted == Values::special || wanted == Values::infinite;
