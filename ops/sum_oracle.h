@@ -32,6 +32,28 @@ class SumOracle {
   void add_product(std::size_t at, long double a, long double b) {
     add_term(at, a, b, rounding_scale(a * b, out_.dtype));
   }
+  /// Adds `count` products to one place: of the elements of `a` and `b`, each with a distance between its elements.
+  void add_products(std::size_t at, const long double* a, std::ptrdiff_t a_step, const long double* b,
+                    std::ptrdiff_t b_step, std::int64_t count) {
+    if (is_integer_) {
+      for (; count > 0; --count, a += a_step, b += b_step) add_term(at, *a, *b, 0);
+      return;
+    }
+    // Local copies: the compiler cannot know that the operands lie elsewhere.
+    Terms t = terms_[at];
+    long double sum = out_.values[at];
+    t.count += count;
+    for (; count > 0; --count, a += a_step, b += b_step) {
+      const long double term = *a * *b;
+      accumulate(t, sum, term, rounding_scale(term, out_.dtype));
+    }
+    terms_[at] = t;
+    out_.values[at] = sum;
+  }
+  /// Adds factor · values[i] to place at + i, for `count` places.
+  void add_multiples(std::size_t at, long double factor, const long double* values, std::int64_t count) {
+    for (std::int64_t i = 0; i < count; ++i) add_product(at + static_cast<std::size_t>(i), factor, values[i]);
+  }
 
   /// Computes the error bound for terms that are rounded and added one after the other: the number of terms plus one,
   /// times the sum of magnitudes, in units of the unit roundoff (Higham, "Accuracy and stability of numerical
@@ -51,6 +73,13 @@ class SumOracle {
   }
 
  private:
+  struct Terms {
+    std::int64_t count = 0;
+    std::uint64_t wrapped = 0;
+    long double finite_magnitude = 0, scale = 0;
+    bool has_positive = false, has_negative = false;
+  };
+
   void add_term(std::size_t at, long double a, long double b, long double scale) {
     Terms& t = terms_[at];
     ++t.count;
@@ -59,8 +88,11 @@ class SumOracle {
                    static_cast<std::uint64_t>(static_cast<std::int64_t>(b));
       return;
     }
-    const long double term = a * b;
-    out_.values[at] += term;
+    accumulate(t, out_.values[at], a * b, scale);
+  }
+
+  static void accumulate(Terms& t, long double& sum, long double term, long double scale) {
+    sum += term;
     t.has_positive |= term > 0;
     t.has_negative |= term < 0;
     const long double magnitude = std::fabs(term);
@@ -72,12 +104,6 @@ class SumOracle {
   static long double largest(DType t) {
     return t == DType::f64 ? std::numeric_limits<double>::max() : std::numeric_limits<float>::max();
   }
-  struct Terms {
-    std::int64_t count = 0;
-    std::uint64_t wrapped = 0;
-    long double finite_magnitude = 0, scale = 0;
-    bool has_positive = false, has_negative = false;
-  };
   RefArray& out_;
   bool is_integer_ = is_integer(out_.dtype);
   std::vector<Terms> terms_;

@@ -41,14 +41,11 @@ void matmul_reference(RefContext& r) {
   const std::int64_t m = a.shape[-2], k = a.shape[-1], n = b.shape[-1];
   const std::int64_t batches = m * n == 0 ? 0 : out.size() / (m * n);
   SumOracle sums(r.outputs[0]);
-  for (std::int64_t p = 0; p < batches; ++p) {
+  for (std::int64_t p = 0; p < batches && k > 0; ++p) {
     for (std::int64_t i = 0; i < m; ++i) {
       for (std::int64_t j = 0; j < n; ++j) {
-        for (std::int64_t q = 0; q < k; ++q) {
-          sums.add_product(static_cast<std::size_t>((p * m + i) * n + j),
-                           a.values[static_cast<std::size_t>((p * m + i) * k + q)],
-                           b.values[static_cast<std::size_t>((p * k + q) * n + j)]);
-        }
+        sums.add_products(static_cast<std::size_t>((p * m + i) * n + j), a.values.data() + (p * m + i) * k, 1,
+                          b.values.data() + p * k * n + j, n, k);
       }
     }
   }

@@ -186,11 +186,11 @@ void conv_reference(RefContext& r) {
         from_x[s + 1] = out[s + 1] * a.strides[s] - a.padding[2 * s] + tap[s] * a.dilation[s];
         if (from_x[s + 1] < 0 || from_x[s + 1] >= x.shape[static_cast<int>(s) + 1]) return;  // in the padding
       }
-      for (std::int64_t channel = 0; channel < w.shape[-1]; ++channel) {
-        from_w[axes + 1] = channel;
-        from_x[axes + 1] = filter / per_group * w.shape[-1] + channel;
-        sums.add_product(static_cast<std::size_t>(n), at(x, from_x), at(w, from_w));
-      }
+      const std::int64_t channels = w.shape[-1];
+      from_w[axes + 1] = 0;
+      from_x[axes + 1] = filter / per_group * channels;
+      sums.add_products(static_cast<std::size_t>(n), x.values.data() + position_of(x.shape, from_x), 1,
+                        w.values.data() + position_of(w.shape, from_w), 1, channels);
     });
     const bool has_bias = r.inputs.size() > 2 && !r.inputs[2].values.empty();
     if (has_bias) sums.add(static_cast<std::size_t>(n), r.inputs[2].values[static_cast<std::size_t>(filter)]);

@@ -38,7 +38,8 @@ AttrSchema conv_backward_schema(const char* name, const char* shape_doc) {
                         attr("shape", &A::shape, shape_doc, {.kind = ArgumentKind::extents, .required = true}));
 }
 
-// Calls visit(y position, x position, w position) for every product of the convolution.
+// Calls visit(y position, x position, w position, count) for all products of the convolution: those of `count`
+// successive positions of x and w, which belong to one position of y.
 template <class A, class Visit>
 void for_each_tap(const Shape& x, const Shape& w, const Shape& y, const A& a, Visit&& visit) {
   const std::int64_t per_group = w[0] / a.groups;
@@ -51,11 +52,11 @@ void for_each_tap(const Shape& x, const Shape& w, const Shape& y, const A& a, Vi
               const std::int64_t h = oh * a.strides[0] - a.padding[0] + kh * a.dilation[0];
               const std::int64_t v = ow * a.strides[1] - a.padding[2] + kw * a.dilation[1];
               if (h < 0 || h >= x[1] || v < 0 || v >= x[2]) continue;
-              for (std::int64_t i = 0; i < w[3]; ++i) {
-                visit(at4(y, n, oh, ow, o), at4(x, n, h, v, o / per_group * w[3] + i), at4(w, o, kh, kw, i));
-              }
+              visit(at4(y, n, oh, ow, o), at4(x, n, h, v, o / per_group * w[3]), at4(w, o, kh, kw, 0), w[3]);
             }
 }
+
+const long double* values_at(const RefArray& array, std::size_t position) { return array.values.data() + position; }
 
 struct ConvCase {
   const char* name;
@@ -222,8 +223,8 @@ LOCKSTEP_BUILT_IN(80, conv2d) {
     const RefArray& y = r.outputs[0];
     SumOracle sums(r.outputs[0]);
     for_each_tap(r.inputs[0].shape, r.inputs[1].shape, y.shape, r.attrs<Conv2dAttrs>(),
-                 [&](std::size_t at, std::size_t x, std::size_t w) {
-                   sums.add_product(at, r.inputs[0].values[x], r.inputs[1].values[w]);
+                 [&](std::size_t at, std::size_t x, std::size_t w, std::int64_t count) {
+                   sums.add_products(at, values_at(r.inputs[0], x), 1, values_at(r.inputs[1], w), 1, count);
                  });
     const bool has_bias = r.inputs.size() > 2 && !r.inputs[2].values.empty();
     const auto channels = static_cast<std::size_t>(y.shape[3]);
@@ -289,8 +290,8 @@ LOCKSTEP_BUILT_IN(81, conv2d_backward_input) {
   op.reference = [](RefContext& r) {
     SumOracle sums(r.outputs[0]);
     for_each_tap(r.outputs[0].shape, r.inputs[1].shape, r.inputs[0].shape, r.attrs<Conv2dBackwardAttrs>(),
-                 [&](std::size_t y, std::size_t x, std::size_t w) {
-                   sums.add_product(x, r.inputs[0].values[y], r.inputs[1].values[w]);
+                 [&](std::size_t y, std::size_t x, std::size_t w, std::int64_t count) {
+                   sums.add_multiples(x, r.inputs[0].values[y], values_at(r.inputs[1], w), count);
                  });
     sums.finish();
   };
@@ -340,8 +341,8 @@ LOCKSTEP_BUILT_IN(82, conv2d_backward_filter) {
   op.reference = [](RefContext& r) {
     SumOracle sums(r.outputs[0]);
     for_each_tap(r.inputs[0].shape, r.outputs[0].shape, r.inputs[1].shape, r.attrs<Conv2dBackwardAttrs>(),
-                 [&](std::size_t y, std::size_t x, std::size_t w) {
-                   sums.add_product(w, r.inputs[1].values[y], r.inputs[0].values[x]);
+                 [&](std::size_t y, std::size_t x, std::size_t w, std::int64_t count) {
+                   sums.add_multiples(w, r.inputs[1].values[y], values_at(r.inputs[0], x), count);
                  });
     sums.finish();
   };
