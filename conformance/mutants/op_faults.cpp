@@ -55,13 +55,13 @@ void without_odd_last(const Call& call, int dimension, bool applies) {
   r.run();
 }
 void odd_column_of_images_lost(const Call& call) { without_odd_last(call, 2, reduces(call, {1, 2})); }
-void odd_row_of_channels_lost(const Call& call) { without_odd_last(call, 1, reduces(call, {0, 1, 2})); }
+void odd_column_of_channels_lost(const Call& call) { without_odd_last(call, 2, reduces(call, {0, 1, 2})); }
 void odd_column_of_double_images_lost(const Call& call) {
   without_odd_last(call, 2, call.view(0).dtype == LKS_F64 && reduces(call, {1, 2}));
 }
-void odd_row_of_integer_channels_lost(const Call& call) {
+void odd_column_of_integer_channels_lost(const Call& call) {
   const lks_dtype t = call.view(0).dtype;
-  without_odd_last(call, 1, (t == LKS_I32 || t == LKS_I64) && reduces(call, {0, 1, 2}));
+  without_odd_last(call, 2, (t == LKS_I32 || t == LKS_I64) && reduces(call, {0, 1, 2}));
 }
 
 // ---------------------------------------------------------------------------------------------------------- pooling
@@ -205,13 +205,13 @@ void max_pool_gradient_overwrites(const Call& call) {
   pool_gradient(call, [](float& dx, float dy, std::int64_t) { dx = dy; });
 }
 
-// Windows of three rows and more, with padding beside them, whose tap is in their last row are missed.
-void pool_gradient_misses_last_row_of_taps(const Call& call) {
+// Windows with padding beside them, whose tap is in their third row or below, are missed.
+void pool_gradient_misses_third_row_of_taps(const Call& call) {
   const auto& a = call.desc.attributes<lks_max_pool2d_backward_attrs>();
-  const std::int64_t rows = a.window.values[0], columns = a.window.values[1];
-  const bool applies = rows > 2 && (a.padding.values[2] > 0 || a.padding.values[3] > 0);
+  const std::int64_t columns = a.window.values[1];
+  const bool applies = a.padding.values[2] > 0 || a.padding.values[3] > 0;
   pool_gradient(call, [&](float& dx, float dy, std::int64_t tap) {
-    if (!applies || tap / columns + 1 < rows) dx += dy;
+    if (!applies || tap / columns < 2) dx += dy;
   });
 }
 
@@ -325,9 +325,9 @@ constexpr KernelFault faults[] = {
     {Mutant::max_drops_nan, LKS_OP_MAX, &max_drops_nan},
     {Mutant::min_confuses_zeros, LKS_OP_MIN, &min_confuses_zeros},
     {Mutant::max_over_images_loses_odd_column, LKS_OP_MAX, &odd_column_of_images_lost},
-    {Mutant::min_per_channel_loses_odd_row, LKS_OP_MIN, &odd_row_of_channels_lost},
+    {Mutant::min_per_channel_loses_odd_column, LKS_OP_MIN, &odd_column_of_channels_lost},
     {Mutant::double_sum_over_images_loses_odd_column, LKS_OP_SUM, &odd_column_of_double_images_lost},
-    {Mutant::integer_sum_per_channel_loses_odd_row, LKS_OP_SUM, &odd_row_of_integer_channels_lost},
+    {Mutant::integer_sum_per_channel_loses_odd_column, LKS_OP_SUM, &odd_column_of_integer_channels_lost},
     {Mutant::argmax_last_tie, LKS_OP_ARGMAX, &argmax_last_tie},
     {Mutant::argmax_passes_nan_over, LKS_OP_ARGMAX, &argmax_passes_nan_over},
     {Mutant::max_pool_drops_nan, LKS_OP_MAX_POOL2D, &argmax_passes_nan_over},
@@ -338,8 +338,8 @@ constexpr KernelFault faults[] = {
     {Mutant::max_pool_confuses_zeros, LKS_OP_MAX_POOL2D, &max_pool_first_zero<true>},
     {Mutant::max_pool_tap_of_first_zero, LKS_OP_MAX_POOL2D, &max_pool_first_zero<false>},
     {Mutant::max_pool_gradient_overwrites, LKS_OP_MAX_POOL2D_BACKWARD, &max_pool_gradient_overwrites},
-    {Mutant::half_pool_gradient_misses_last_row_of_taps, LKS_OP_MAX_POOL2D_BACKWARD,
-     &pool_gradient_misses_last_row_of_taps},
+    {Mutant::half_pool_gradient_misses_third_row_of_taps, LKS_OP_MAX_POOL2D_BACKWARD,
+     &pool_gradient_misses_third_row_of_taps},
     {Mutant::filter_gradient_of_first_image, LKS_OP_CONV2D_BACKWARD_FILTER, &filter_gradient_of_first_image},
     {Mutant::gather_of_i8_writes_nothing, LKS_OP_GATHER, &gather_of_i8_writes_nothing},
     {Mutant::joined_i8_not_written, LKS_OP_COPY, &parts_not_written<LKS_I8>},
