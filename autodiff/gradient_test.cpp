@@ -380,6 +380,11 @@ TEST_P(Sweep, OutputsWithoutAGradientCountAsZeros) {
   EXPECT_EQ(gradients(sum(y[1]))[1].to_vector<float>(), (std::vector<float>{-1, -1}));
   EXPECT_EQ(gradients(sum(y[1] * 2.0f + y[0]))[0].to_vector<float>(), (std::vector<float>{3, 3}));
   EXPECT_EQ(gradients(sum(y[1] * 2.0f + y[0]))[1].to_vector<float>(), (std::vector<float>{-1, -1}));
+  // The rule gives the first input a gradient even if nobody asks for it.
+  GradientTape of_second;
+  of_second.watch(b);
+  EXPECT_EQ(of_second.gradient(sum(invoke(op, std::vector<Operand>{a, b})[1]), b).to_vector<float>(),
+            (std::vector<float>{-1, -1}));
 }
 
 TEST_P(Sweep, ARuleThatReadsWhatItDoesNotSaveIsNamed) {

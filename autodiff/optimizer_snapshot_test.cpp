@@ -235,6 +235,7 @@ TEST_P(SnapshotTest, WhatDoesNotFitIsNamedAndChangesNothing) {
 
   refuse(Optimizer(Sgd{}).snapshot(), v, "restore: the snapshot is of Sgd, the optimizer is Adam");
   refuse(without("b/adam_u"), v, "there is no tensor \"b/adam_u\"");
+  refuse(changed([](Snapshot& s) { s.slots.clear(); }), v, "there is no tensor \"a/adam_m\"");
   refuse(good, {v[0]}, "tensor \"b/adam_m\" belongs to none of the variables");
   refuse(good, {v[0], v[1], Variable(ones({2}), "c")}, "there is no tensor \"c/adam_m\"");
   refuse(good, {v[0], v[1], v[0]}, "two variables are named \"a\"");

@@ -484,6 +484,10 @@ TEST_P(FitTest, ABuildThatFailsCanBeRepeated) {
   ASSERT_EQ(model.variables().size(), 4u);
   EXPECT_EQ(model.variables()[0].name(), "dense/kernel");
   EXPECT_EQ(model.variables()[3].name(), "dense_1/bias");
+  set_seed(2);
+  Model undisturbed(Sequential(Dense{.units = 4}, Dense{.units = 3}));
+  undisturbed.build({2});
+  EXPECT_EQ(model.weights_sha256(), undisturbed.weights_sha256()) << "the numbers that were drawn are drawn again";
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, FitTest, testing::ValuesIn(available_devices()), &by_driver);

@@ -62,6 +62,7 @@ TEST(LayerErrors, OfLossesNameTheLineOfTheStep) {
   const int line = __LINE__ + 1;
   const std::string text = message_of([&] { model.train_step(batch); });
   expect_line(text, line);
+  EXPECT_NE(text.find("where  loss, called at"), std::string::npos) << text;
 }
 
 TEST(LayerBuild, ALayerThatWasCalledBeforeItIsAModelHasTheModelsName) {
@@ -84,6 +85,17 @@ TEST(LayerBuild, ATapeSeesTheFirstCallButNotTheInitialisers) {
   GradientTape again;
   sum(net(ones({2, 3})));
   EXPECT_EQ(again.size(), first);
+}
+
+TEST(LayerBuild, ATapeSeesNothingOfAModelsBuildAndSummary) {
+  Model model(Sequential(Dense{.units = 2}));
+  GradientTape tape;
+  model.build({3});
+  EXPECT_EQ(tape.size(), 0u);
+  model.summary();
+  EXPECT_EQ(tape.size(), 0u);
+  model(ones({1, 3}));
+  EXPECT_GT(tape.size(), 0u);
 }
 
 TEST(LayerBuild, WhatTheFirstCallComputesIsNoVariable) {

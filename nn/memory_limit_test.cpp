@@ -325,6 +325,31 @@ TEST_P(MemoryLimit, AStepAfterAnErrorGivesTheBitsOfOneWithoutIt) {
   EXPECT_EQ(train(true), train(false));
 }
 
+// The memory is short in a step, after a callback has returned.
+TEST_P(MemoryLimit, CallbacksThatHaveReturnedTakeNoAdviceAway) {
+  const data::Dataset data = examples(8192, 16);
+  const auto tighten = [&] {
+    set_memory_limit(device, std::nullopt);
+    release_cached_memory(device);
+    set_memory_limit(device, memory_stats(device).reserved + (1 << 20));
+  };
+  for (int place = 0; place < 3; ++place) {
+    Model model = wide(16, 64, optim::Sgd{});
+    Fit options{.epochs = 2, .batch_size = 4096, .verbose = Verbose::silent};
+    if (place == 0) options.should_stop = [&] { return tighten(), false; };
+    if (place == 1) options.on_step = [&](const StepInfo&) { tighten(); };
+    if (place == 2) options.on_epoch = [&](const EpochInfo&) { tighten(); };
+    try {
+      model.fit(data, options);
+      ADD_FAILURE() << "the limit is too high for this test";
+    } catch (const OutOfMemoryError& e) {
+      EXPECT_GT(advised(e.hint()), 0) << place << "\n" << e.what();
+    }
+    EXPECT_EQ(model.optimizer().steps(), place) << "two steps are an epoch";
+    set_memory_limit(device, std::nullopt);
+  }
+}
+
 TEST_P(MemoryLimit, WhereNothingFitsNoBatchIsPromised) {
   Model model = wide(512, 512, optim::Adam{});
   const data::Dataset data = examples(64, 512);

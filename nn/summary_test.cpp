@@ -110,6 +110,18 @@ TEST_F(PrintTest, SummaryCountsSlotsOfHalfWidthWeightsAsF32) {
       << "100 for weights and for gradients, 200 for each of two slots, 1600 for activations: " << model.summary();
 }
 
+TEST_F(PrintTest, SummaryIsATable) {
+  Model model(Sequential(Dense{.units = 10, .name = "head"}, Relu{}));
+  model.build({4});
+  EXPECT_EQ(model.summary(),
+            "model on reference:0, input (batch, 4) f32\n\n"
+            " layer          output        parameters   bytes/example\n"
+            " head (dense)   (batch, 10)           50              80\n"
+            " relu           (batch, 10)            0              40\n"
+            "\n parameters  50 (200 B), trainable 50"
+            "\n training    about 5.47 KiB at batch 32: weights, gradients, optimizer and activations\n");
+}
+
 TEST_F(PrintTest, SummaryTakesBatchesOfOneOrMore) {
   Model model(Dense{.units = 1, .use_bias = false});
   model.build({1});

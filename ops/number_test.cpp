@@ -40,6 +40,12 @@ TEST_P(Numbers, CastKeepsTheValue) {
   EXPECT_EQ(cast(-1e30, i64).item<std::int64_t>(), std::numeric_limits<std::int64_t>::min());
   EXPECT_EQ(cast(300.5, u8).item<std::uint8_t>(), 255);
   EXPECT_EQ(cast(std::nan(""), i32).item<std::int32_t>(), 0);
+  EXPECT_EQ(cast(256.0, u8).item<std::uint8_t>(), 255);  // the first number beyond the range
+  EXPECT_EQ(cast(-1.0, u8).item<std::uint8_t>(), 0);
+  EXPECT_EQ(cast(128.0, i8).item<std::int8_t>(), 127);
+  EXPECT_EQ(cast(-129.0, i8).item<std::int8_t>(), -128);
+  EXPECT_EQ(cast(-2.9, i8).item<std::int8_t>(), -2);
+  EXPECT_EQ(cast(0x1p63, i64).item<std::int64_t>(), std::numeric_limits<std::int64_t>::max());
   // Just above the midpoint of two f16 values; rounded to f32 it is the midpoint. Must be rounded once, not twice.
   EXPECT_EQ(cast(1 + 0x1p-11 + 0x1p-40, f16).item<Half>().bits, 0x3c01);
   expect_refusal([] { cast(300, u8); }, ErrorId::invalid_attribute, "the number 300 is outside the range of u8");

@@ -59,6 +59,9 @@ TEST(Broadcasting, MutualExpansionAcrossRanksIsRefused) {
   EXPECT_EQ((column + zeros({1, 3})).shape(), (Shape{5, 3}));  // same rank: allowed
   EXPECT_EQ((zeros({5, 3}) + zeros({3})).shape(), (Shape{5, 3}));
   EXPECT_EQ((row + 1.0f).shape(), (Shape{5}));
+  // A tensor of rank 0 is expanded whatever the others are.
+  EXPECT_EQ(where(greater(zeros({}), 1), row, zeros({3, 5})).shape(), (Shape{3, 5}));
+  EXPECT_EQ(clip(zeros({3, 5}), row, zeros({})).shape(), (Shape{3, 5}));
 }
 
 TEST(Broadcasting, ToAShapeFollowsTheSameRule) {

@@ -453,6 +453,25 @@ TEST_F(AsyncTest, ATrainingStepThatFailsLaterTakesItsRandomNumbersBack) {
   EXPECT_GT(failed_later, 0);
 }
 
+// Both steps are undone, the second one first. The first one began without state.
+TEST_F(AsyncTest, TwoStepsBehindAFailureLeaveNoState) {
+  const Variable w(ones({8}), "w");
+  optim::Optimizer adam{optim::Adam{.learning_rate = 0.5}};
+  const Tensor gradient = ones({8});
+  synchronize(toy());
+  set_option("toy.delay_us", "5000");
+  fail_command(1);
+  const Tensor bad = gradient * 2.0f;
+  for (int i = 0; i < 2; ++i) adam.apply(std::span(&gradient, 1), std::span(&w, 1));
+  EXPECT_THROW(synchronize(toy()), DeviceError);
+  EXPECT_EQ(adam.steps(), 0);
+  EXPECT_TRUE(adam.state().empty());
+  set_option("toy.delay_us", std::nullopt);
+  adam.apply(std::span(&gradient, 1), std::span(&w, 1));
+  EXPECT_EQ(adam.steps(), 1);
+  EXPECT_NEAR(w.read().to_vector<float>()[0], 0.5f, 1e-4f);
+}
+
 // If an optimizer's first step fails, the state that it created is discarded.
 TEST_F(AsyncTest, AfterAFirstStepThatFailedTheNextOneIsTheFirst) {
   int failed = 0;

@@ -252,6 +252,8 @@ TEST_P(DLPack, WrongArraysAreRefusedAndFreed) {
          [](Versioned& a) { a.array().byte_offset = UINT64_MAX; });
   refuse(ErrorId::invalid_foreign_array, wrong + "stride 0 is 4611686018427387904, which leads out of memory",
          [](Versioned& a) { a.strides[0] = std::int64_t{1} << 62; });
+  refuse(ErrorId::invalid_foreign_array, wrong + "stride 0 is -1152921504606846976, which leads out of memory",
+         [](Versioned& a) { a.strides[0] = -(std::int64_t{1} << 60); });
   refuse(ErrorId::invalid_foreign_array, wrong + "stride 1 is 576460752303423488, which leads out of memory",
          [](Versioned& a) { a.strides[0] = a.strides[1] = std::int64_t{1} << 59; });
   refuse(ErrorId::invalid_foreign_array, wrong + "it has booleans that are neither 0 nor 1",

@@ -32,6 +32,7 @@ TEST_P(HostFills, MakeTensorsOfWhatWasWritten) {
   std::optional<HostFill> fill(std::in_place, state, TensorSpec{DType::f32, {2, 2}}, BlockPurpose{.label = "made"});
   write(*fill, {1, 2, 3, 4});
   const Tensor x = finish(*fill);
+  EXPECT_EQ(fill->data(), nullptr) << "nobody may write the tensor any more";
   fill.reset();
   EXPECT_EQ(x.spec(), (TensorSpec{DType::f32, {2, 2}}));
   EXPECT_EQ(x.to_vector<float>(), (std::vector<float>{1, 2, 3, 4}));

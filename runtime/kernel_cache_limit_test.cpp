@@ -38,6 +38,7 @@ TEST_P(KernelLimits, WhatWasUsedLongestAgoGoesFirst) {
   for (int kept : {0, 2, 3}) EXPECT_FALSE(is_new(with_attribute(kept))) << kept;
   EXPECT_TRUE(is_new(with_attribute(1)));
   EXPECT_EQ(cache->counters.evictions, 2u);
+  EXPECT_EQ(cache->counters.prepares, 5u);
 }
 
 TEST_P(KernelLimits, KernelsOfOneKindGoOneByOne) {

@@ -115,6 +115,24 @@ TEST_F(MemoryTest, WhatIsAddedIsRemoved) {
   EXPECT_EQ(memory_stats(device).live_by_owner, before.live_by_owner);
 }
 
+TEST_F(MemoryTest, PeaksAndTheLargestCachedBlock) {
+  reset_peak_memory(device);
+  const MemoryStats before = memory_stats(device);
+  EXPECT_EQ(before.peak_reserved, before.reserved);
+  EXPECT_EQ(before.peak_live, before.live);
+  constexpr std::uint64_t large = 8 << 20;
+  { const Tensor x = zeros({large / 4}); }
+  const MemoryStats after = memory_stats(device);
+  EXPECT_EQ(after.peak_reserved, before.reserved + large);
+  EXPECT_EQ(after.peak_live, before.live + large);
+  EXPECT_EQ(after.largest_cached_block, large);
+  release_cached_memory(device);
+  EXPECT_LT(memory_stats(device).largest_cached_block, large);
+  EXPECT_EQ(memory_stats(device).peak_reserved, after.peak_reserved);
+  reset_peak_memory(device);
+  EXPECT_EQ(memory_stats(device).peak_reserved, before.reserved);
+}
+
 TEST_F(MemoryTest, ALowerLimitGivesCachedMemoryBack) {
   release_cached_memory(device);
   const std::uint64_t live = memory_stats(device).live;

@@ -88,6 +88,9 @@ TEST_F(Print, DescriptionsNameTheOriginOrTheVariable) {
   const NameScope model("model");
   EXPECT_EQ((Tensor({1.0f}) + 1.0f).describe(), "Tensor f32 (1) reference:0   output of model/add");
   EXPECT_EQ(Tensor({1.0f}).describe(), "Tensor f32 (1) reference:0   output of model/tensor");
+  EXPECT_EQ(transpose(ones({2, 3})).describe(), "Tensor f32 (3, 2) reference:0   output of model/transpose");
+  EXPECT_EQ((Tensor::abstract({DType::f32, {2}}) + 1.0f).describe(),
+            "Tensor f32 (2) description   output of model/add");
 }
 
 }  // namespace

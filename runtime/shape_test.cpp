@@ -162,6 +162,14 @@ TEST(Shape, PrintsAndIndexes) {
 TEST(Shape, RankIsLimited) {
   EXPECT_NO_THROW((Shape{1, 1, 1, 1, 1, 1, 1, 1}));
   EXPECT_THROW((Shape{1, 1, 1, 1, 1, 1, 1, 1, 1}), ShapeError);
+  const std::vector<std::int64_t> nine(9, 1);
+  const std::vector<Dim> nine_dims(9, 1);
+  EXPECT_THROW(Shape(std::span<const std::int64_t>(nine)), ShapeError);
+  EXPECT_THROW(Shape(std::span<const Dim>(nine_dims)), ShapeError);
+  Shape grown(std::span<const std::int64_t>(nine).first(7));
+  grown.append(5);
+  EXPECT_EQ(grown.rank(), 8);
+  EXPECT_THROW(grown.append(1), ShapeError);
 }
 
 TEST(Shape, EmptyExtentWinsOverOverflow) {

@@ -11,6 +11,7 @@ lockstep_test(runtime_parts_test
   caller_test.cpp
   command_queue_test.cpp
   counted_allocations.cpp
+  device_open_test.cpp
   driver_status_test.cpp
   driver_table_test.cpp
   element_test.cpp
@@ -24,6 +25,8 @@ lockstep_test(runtime_parts_test
   options_test.cpp
   print_test.cpp
   mutex_test.cpp
+  queue_places_test.cpp
+  queue_room_test.cpp
   ring_test.cpp
   scope_test.cpp
   sha256_test.cpp

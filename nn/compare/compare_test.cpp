@@ -305,6 +305,29 @@ TEST(Expectations, OfASumCountItsTerms) {
   EXPECT_NEAR(static_cast<double>(e.exact[0].values[0]), 30, 1e-5);
   const double worst_case = 301 * 30 * 0x1p-24;
   EXPECT_NEAR(static_cast<double>(e.allowed[0][0]), worst_case * 3 / std::sqrt(300), 1e-7);
+  // In fast mode both operands of a product may be rounded to bf16: 2^-8 each, where f32 has 2^-24.
+  const double fast = worst_case * (3 / std::sqrt(300) + 2 * 0x1p16 / 301);
+  EXPECT_NEAR(static_cast<double>(expectation_of(call, MathMode::fast).allowed[0][0]), fast, 1e-5 * fast);
+}
+
+TEST(Expectations, DependOnTheKindOfOp) {
+  const DeviceScope scope(reference);
+  const auto allowed = [](const std::function<void()>& act) {
+    CallRecorder recorder;
+    act();
+    recorder.stop();
+    return static_cast<double>(expectation_of(*recorder.calls.back(), MathMode::strict).allowed[0][0]);
+  };
+  const Tensor one = ones({1});
+  constexpr double unit = 0x1p-24, least = 0x1p-149;
+  EXPECT_EQ(allowed([&] { neg(one); }), least) << "exact: nothing but the smallest number";
+  EXPECT_EQ(allowed([&] { one + 2.0f; }), 3 * unit + least) << "one rounding";
+  EXPECT_NEAR(allowed([&] { exp(one); }), 8 * std::exp(1.0) * unit, 1e-12) << "four units in the last place";
+  OpDef def = pointwise_op("compare_test::composed", [](Expr x) { return x + 2.0; });
+  def.error_class = ErrorClass::composed;
+  static const OpDef& op = register_op(std::move(def));
+  EXPECT_EQ(allowed([&] { call_op(op, one); }), 2 * 3 * unit + least) << "twice that";
+  EXPECT_EQ(allowed([&] { Tensor({1, 2}) + 1; }), 0) << "integers are exact";
 }
 
 TEST(Expectations, TheElementWithTheMostTermsCounts) {

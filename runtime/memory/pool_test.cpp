@@ -25,8 +25,10 @@ class FakeSource : public SegmentSource {
     used -= bytes;
     --live;
   }
+  std::uint64_t room() const override { return knows_its_room ? capacity_ - used : UINT64_MAX; }
   std::uint64_t used = 0;
   int calls = 0, live = 0;
+  bool knows_its_room = false;
 
  private:
   std::uint64_t capacity_;
@@ -139,8 +141,66 @@ TEST_F(PoolTest, GivesCachedSegmentsBackBeforeItFails) {
   Block* b = take(60 << 20);  // fits only after the first segment was returned
   ASSERT_NE(b, nullptr);
   EXPECT_EQ(waits, 1);
+  const int before = source.calls;
   EXPECT_EQ(take(30 << 20), nullptr);
+  EXPECT_EQ(source.calls, before + 2) << "before and after memory was given back";
   give(b);
+}
+
+TEST_F(PoolTest, BlocksOfEveryClassAreFoundAgain) {
+  for (std::uint64_t bytes = 64; bytes <= 512 * 1024; bytes = BlockPool::rounded(bytes + 1)) {
+    Block* block = take(bytes);
+    EXPECT_EQ(block->bytes, bytes);
+    give(block);
+    EXPECT_EQ(take(bytes), block) << bytes;
+    give(block);
+  }
+  pool.release_cached();
+  EXPECT_EQ(source.live, 0);
+}
+
+TEST_F(PoolTest, WhatIsCachedIsMergedOnlyForWhatFindsNoOtherPlace) {
+  Block *x = take(1024), *y = take(1024), *between = take(1024);
+  give(x);
+  give(y);
+  Block* larger = take(2048);
+  EXPECT_NE(larger, x) << "the rest of the segment serves it";
+  EXPECT_EQ(take(1024), y);
+  EXPECT_EQ(take(1024), x);
+  for (Block* b : {x, y, between, larger}) give(b);
+}
+
+TEST_F(PoolTest, AHoleIsCutAndClosedAgain) {
+  Block *a = take(64), *b = take(64), *after = take(64);
+  give(a);
+  give(b);
+  pool.release_cached();  // merges the two
+  EXPECT_EQ(take(64), a);
+  EXPECT_EQ(a->bytes, 64u) << "a rest of one block is not given away";
+  Block* rest = take(64);
+  EXPECT_EQ(rest->offset, a->offset + 64);
+  give(a);
+  give(rest);
+  pool.release_cached();
+  ASSERT_EQ(source.live, 1) << "the block behind the hole is in use";
+  give(after);
+  pool.release_cached();
+  EXPECT_EQ(source.live, 0);
+}
+
+TEST_F(PoolTest, InTheEndEverythingGoesBack) {
+  {
+    BlockPool other(source, nullptr, [] {});
+    SegmentResult failure;
+    for (std::uint64_t bytes : {std::uint64_t{1000}, std::uint64_t{3} << 20}) {
+      Block* block = other.allocate(bytes, failure);
+      block->requested = bytes;
+      other.free(block);
+    }
+    EXPECT_EQ(source.live, 2);
+  }
+  EXPECT_EQ(source.live, 0);
+  EXPECT_EQ(source.used, 0u);
 }
 
 // On an asynchronous device, a wait may free blocks that commands held, also a part of a segment that stays in use.
@@ -231,6 +291,64 @@ TEST_F(PoolTest, SmallRequestsTakeWhatIsLeftWhereAWholeSegmentDoesNotFit) {
   EXPECT_EQ(tight.used, 4096u);
   block->requested = 4096;
   small.free(block);
+}
+
+TEST_F(PoolTest, UnderALimitSegmentsForSmallRequestsTakeASixteenthOfTheRoom) {
+  FakeSource tight(1 << 20);
+  tight.knows_its_room = true;
+  BlockPool small(tight, nullptr, [] {});
+  SegmentResult failure;
+  Block* block = small.allocate(1000, failure);
+  EXPECT_EQ(tight.used, 64u * 1024);
+  block->requested = 1000;
+  small.free(block);
+  EXPECT_EQ(source.used, 0u);
+  give(take(1000));
+  EXPECT_EQ(source.used, std::uint64_t{2} << 20) << "without a limit";
+}
+
+TEST_F(PoolTest, UnderALimitACompactSegmentTakesAllTheRoom) {
+  FakeSource tight(8 << 20);
+  tight.knows_its_room = true;
+  BlockPool other(tight, nullptr, [] {});
+  SegmentResult failure;
+  const auto get = [&](std::uint64_t bytes) {
+    Block* block = other.allocate(bytes, failure);
+    if (block) block->requested = bytes;
+    return block;
+  };
+  other.free(get(2 << 20));
+  EXPECT_EQ(tight.used, std::uint64_t{2} << 20);
+  other.set_compact(true);
+  Block* most = get(7 << 20);  // 6 MiB are left at first
+  ASSERT_NE(most, nullptr);
+  EXPECT_EQ(tight.used, std::uint64_t{8} << 20) << "also the room that was given back";
+  const int before = tight.calls;
+  Block* rest = get(1000);
+  ASSERT_NE(rest, nullptr);
+  EXPECT_EQ(tight.calls, before);
+  for (Block* block : {most, rest}) other.free(block);
+}
+
+TEST(LimitedSegments, CountWhatTheyHaveAgainstTheBudget) {
+  FakeSource source(1000);
+  const auto budget = std::make_shared<MemoryBudget>();
+  LimitedSegments limited(source, budget);
+  EXPECT_EQ(limited.room(), UINT64_MAX) << "what the source says, if there is no limit";
+  EXPECT_EQ(limited.allocate(1001).shortage, Shortage::driver);
+  EXPECT_EQ(budget->used(), 0u) << "the source gave nothing";
+  budget->set_limit(900);
+  lks_buffer* buffer = limited.allocate(600).buffer;
+  ASSERT_NE(buffer, nullptr);
+  EXPECT_EQ(limited.room(), 300u);
+  EXPECT_EQ(limited.allocate(301).shortage, Shortage::limit);
+  EXPECT_EQ(source.calls, 2) << "the source is not asked for what exceeds the limit";
+  budget->set_limit(500);
+  EXPECT_EQ(limited.room(), 0u);
+  budget->set_limit(900);
+  limited.free(buffer, 600);
+  EXPECT_EQ(limited.room(), 900u);
+  EXPECT_EQ(source.live, 0);
 }
 
 // The last reference is dropped outside the lock. The pool must not touch the block before `free` is called.

@@ -166,6 +166,59 @@ TEST_F(StreamPool, WhatAnotherStreamReadsIsNotReusedBeforeItHasReadIt) {
   EXPECT_EQ(script.waits, 0);
 }
 
+TEST_F(StreamPool, WhatTwoStreamsReadIsNotReusedBeforeBothHaveReadIt) {
+  const Stream c = Stream::create(state().device());
+  const auto read_on = [&](const Stream& stream, const BlockRef& block) {
+    const StreamScope reader(stream);
+    prepare_read(*block, state().queue(), CallSite::current());
+    note_read(*block, state().queue(), use(block));
+  };
+  const StreamScope in(*a);
+  const Block* place = nullptr;
+  {
+    const BlockRef block = take_used(4096);
+    place = block.get();
+    read_on(*b, block);
+    read_on(c, block);
+  }
+  finish(queue_of_a);
+  finish(queue_of_b);
+  state().refresh_done();
+  const BlockRef early[] = {take(4096), take(4096)};
+  EXPECT_TRUE(early[0].get() != place && early[1].get() != place) << "one of the two still reads it";
+  finish_all();
+  const BlockRef late = take(4096);
+  EXPECT_EQ(late.get(), place);
+}
+
+TEST_F(StreamPool, AStreamFindsItsOwnBlockBehindThoseOfOthers) {
+  const Block* place = nullptr;
+  {
+    const StreamScope in(*a);
+    BlockRef mine = take_used(4096);
+    place = mine.get();
+    const StreamScope inner(*b);
+    BlockRef other = take_used(4096);
+    mine = BlockRef();
+    other = BlockRef();  // this one is the newest
+  }
+  const StreamScope in(*a);
+  const BlockRef found = take(4096);
+  EXPECT_EQ(found.get(), place);
+}
+
+TEST_F(StreamPool, AFurtherStreamMakesNothingDone) {
+  const Block* place = nullptr;
+  {
+    const StreamScope in(*a);
+    place = take_used(4096).get();
+  }
+  const Stream further = Stream::create(state().device());
+  const StreamScope in(*b);
+  const BlockRef other = take(4096);
+  EXPECT_NE(other.get(), place);
+}
+
 TEST_F(StreamPool, AWriteWaitsForReadersOnOtherStreamsAndTakesTheBlockOver) {
   const StreamScope in(*a);
   const BlockRef block = take_used(4096);
@@ -249,6 +302,75 @@ TEST_F(StreamPool, NeighboursOfDifferentStreamsAreMergedWhenBothAreDone) {
   state().allocator().release_cached();
   EXPECT_EQ(state().allocator().stats().reserved, 0u);
 }
+
+// What a part has of its queue's count says nothing about another queue.
+TEST_F(StreamPool, AMergedBlockOfTwoStreamsIsDoneForAll) {
+  {
+    const StreamScope in(*a);
+    take(4 * mebibyte);
+    const BlockRef head = take_used(2 * mebibyte);
+    const StreamScope inner(*b);
+    const BlockRef tail = take_used(2 * mebibyte);
+    ASSERT_EQ(tail.get(), head->next);
+    use(tail);
+    use(tail);
+  }
+  const BlockRef early = [&] {
+    const StreamScope in(*a);
+    return take(4 * mebibyte);  // finds that they cannot be merged yet
+  }();
+  finish_all();
+  const std::uint64_t before = growths();
+  const BlockRef whole = take(4 * mebibyte);
+  EXPECT_EQ(growths(), before);
+  const BlockRef further = take(2 * mebibyte);
+  EXPECT_EQ(growths(), before + 1) << "the parts are not to be had beside the whole";
+  EXPECT_NE(further.get(), whole.get());
+}
+
+TEST_F(StreamPool, ABlockIsNotMergedWithOneThatAnotherStreamUses) {
+  {
+    const StreamScope in(*a);
+    take(4 * mebibyte);
+    const BlockRef head = take_used(2 * mebibyte);
+    const StreamScope inner(*b);
+    const BlockRef tail = take_used(2 * mebibyte);
+    ASSERT_EQ(tail.get(), head->next);
+  }
+  finish(queue_of_a);
+  state().refresh_done();
+  const std::uint64_t before = growths();
+  const StreamScope in(*a);
+  const BlockRef whole = take(4 * mebibyte);
+  EXPECT_EQ(growths(), before + 1);
+}
+
+// The parameter: which of two neighbours other streams read.
+class StreamPoolNeighbours : public StreamPool, public testing::WithParamInterface<int> {};
+
+TEST_P(StreamPoolNeighbours, OfOneStreamAreNotMergedWhileAnotherReadsOne) {
+  const Stream c = Stream::create(state().device());
+  const StreamScope in(*a);
+  take(4 * mebibyte);
+  {
+    const BlockRef parts[] = {take_used(2 * mebibyte), take_used(2 * mebibyte)};
+    ASSERT_EQ(parts[1].get(), parts[0]->next);
+    const BlockRef& read = parts[GetParam()];
+    for (const Stream& stream : {*b, c}) {
+      const StreamScope reader(stream);
+      prepare_read(*read, state().queue(), CallSite::current());
+      note_read(*read, state().queue(), use(read));
+    }
+  }
+  finish(queue_of_a);
+  finish(queue_of_b);
+  state().refresh_done();
+  const std::uint64_t before = growths();
+  const BlockRef whole = take(4 * mebibyte);
+  EXPECT_EQ(growths(), before + 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(Parts, StreamPoolNeighbours, testing::Values(0, 1));
 
 TEST_F(StreamPool, TheRestOfABlockIsNotToBeHadBeforeTheWholeIsDone) {
   BlockRef head;

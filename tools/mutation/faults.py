@@ -1,4 +1,5 @@
 """Faults made by hand: mistakes in meaning that a programmer might make and that the rules cannot produce."""
+from faults_by_reading import FAULTS as BY_READING
 from faults_of_calls import FAULTS as OF_CALLS
 from faults_of_ops import FAULTS as OF_OPS
 from faults_of_training import FAULTS as OF_TRAINING
@@ -238,7 +239,7 @@ FAULTS = {
 
 def all_faults(root):
     found = []
-    for file, entries in [*FAULTS.items(), *OF_CALLS.items(), *OF_OPS.items(), *OF_TRAINING.items()]:
+    for file, entries in [*FAULTS.items(), *OF_CALLS.items(), *OF_OPS.items(), *OF_TRAINING.items(), *BY_READING.items()]:
         lines = (root / file).read_text().split("\n")
         for before, after, _ in entries:
             at = [i for i, line in enumerate(lines) if before in line]
