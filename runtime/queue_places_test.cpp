@@ -183,7 +183,7 @@ class FailureOfAUnit : public testing::TestWithParam<bool> {
     }
     throw std::logic_error("the unit did not fail");
   }
-  std::string line(int of_launch) const { return "command_queue_test.cpp:" + std::to_string(first_line + of_launch); }
+  std::string line(int of_launch) const { return "queue_places_test.cpp:" + std::to_string(first_line + of_launch); }
 
   std::unique_ptr<ScriptedDevice> device;
   std::unique_ptr<CommandQueue> queue;
