@@ -440,11 +440,14 @@ std::vector<OpCase> pointwise_cases(const OpDef& op, const std::vector<CaseValue
     }
     cases.back().error = ErrorId::dtype_not_accepted;
   }
-  // The first operand is smaller than the second; two operands are smaller in unlike ways.
+  // The second operand has no dimensions, or more than the first; two operands are smaller in unlike ways.
   for (int t = 0; n >= 2 && t < dtype_count; ++t) {
     const auto dtype = static_cast<DType>(t);
     if (!types.has(dtype)) continue;
     const std::string prefix = std::string(name_of(dtype)) + "/";
+    add(prefix + "rank0_second", dtype, {Shape{23}, Shape{}});
+    // The derivative by one number is a sum, whose terms may cancel.
+    if (is_half_width(dtype)) cases.back().gradient = false;
     add(prefix + "row_first", dtype, {Shape{7}, Shape{4, 7}});
     add(prefix + "column_first", dtype, {Shape{4, 1}, Shape{4, 7}});
     if (n > 2) add(prefix + "row_and_column", dtype, {Shape{4, 7}, Shape{1, 7}, Shape{4, 1}});

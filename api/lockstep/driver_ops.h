@@ -218,7 +218,7 @@ typedef struct lks_avg_pool2d_backward_attrs {
 
 /* Exponentials of x along one axis, scaled to sum to one.
  * (x) -> y; lks_softmax_attrs
- *   x: f32, f64, f16, bf16, rank 2 to 3 in the suite
+ *   x: f32, f64, f16, bf16, rank 1 to 3 in the suite
  *   y: extents of x */
 #define LKS_OP_SOFTMAX 90u
 #define LKS_OP_SOFTMAX_VERSION 1u
@@ -228,23 +228,23 @@ typedef struct lks_softmax_attrs {
 
 /* Logarithm of softmax, without its loss of precision.
  * (x) -> y; lks_softmax_attrs
- *   x: f32, f64, f16, bf16, rank 2 to 3 in the suite
+ *   x: f32, f64, f16, bf16, rank 1 to 3 in the suite
  *   y: extents of x */
 #define LKS_OP_LOG_SOFTMAX 91u
 #define LKS_OP_LOG_SOFTMAX_VERSION 1u
 
 /* -log softmax(logits)[label] per row; NaN where a label is outside the classes.
  * (logits, labels) -> loss
- *   logits: f32, f64, f16, bf16, rank 2 to 3 in the suite
- *   labels: i32, i64, rank 1 to 2 in the suite; elements: any; outside [0, classes) the result is NaN
+ *   logits: f32, f64, f16, bf16, rank 1 to 3 in the suite
+ *   labels: i32, i64, rank 0 to 2 in the suite; elements: any; outside [0, classes) the result is NaN
  *   loss: extents of labels */
 #define LKS_OP_SPARSE_CROSS_ENTROPY 92u
 #define LKS_OP_SPARSE_CROSS_ENTROPY_VERSION 1u
 
 /* -sum(targets · log softmax(logits)) per row; 0 times -infinity counts as 0.
  * (logits, targets) -> loss
- *   logits: f32, f64, f16, bf16, rank 2 in the suite
- *   targets: f32, f64, f16, bf16, rank 2 in the suite, dtype of logits
+ *   logits: f32, f64, f16, bf16, rank 1 to 2 in the suite
+ *   targets: f32, f64, f16, bf16, rank 1 to 2 in the suite, dtype of logits
  *   loss: extents of logits without the last */
 #define LKS_OP_CROSS_ENTROPY 93u
 #define LKS_OP_CROSS_ENTROPY_VERSION 1u
@@ -261,7 +261,7 @@ typedef struct lks_softmax_attrs {
 
 /* Slices along an axis, by index.
  * (x, indices) -> y; lks_gather_attrs
- *   x: f32, f64, f16, bf16, i8, u8, i32, i64, bool, rank 2 to 3 in the suite
+ *   x: f32, f64, f16, bf16, i8, u8, i32, i64, bool, rank 1 to 3 in the suite
  *   indices: i32, i64, rank 1 to 2 in the suite; elements: any; one outside [0, extent of the axis) fails the launch, LKS_REASON_INDEX
  *   y: extents of x before the axis, then those of indices, then those of x after the axis */
 #define LKS_OP_GATHER 107u

@@ -172,11 +172,39 @@ void add_uneven_layouts(Collector& out, const OpDef& op, const std::vector<Base>
   }
 }
 
-// Rows of whole vectors of several elements, in tensors that do not begin at such a vector.
-void add_offset_vectors(Collector& out, const OpDef& op, const std::vector<Base>& bases) {
+// Rows of whole vectors of several elements, also in tensors that do not begin at such a vector.
+void add_whole_vectors(Collector& out, const OpDef& op, const std::vector<Base>& bases) {
   const auto c = with_equal_extents(op, bases, {64, 32, 16, 8});
   if (!c) return;
-  for (Layout layout : {Layout::offset, Layout::eight_bytes_in}) out.add("forward", *c, true, layout);
+  for (Layout layout : {Layout::offset, Layout::eight_bytes_in, Layout::dense}) out.add("forward", *c, true, layout);
+}
+
+// Pointwise programs in which an operand is repeated along rows of whole vectors, or along whole vectors of rows: one
+// of the op's cases that do so.
+void add_repeated_vectors(Collector& out, const OpDef& op, const std::vector<Base>& bases, std::size_t turn) {
+  std::vector<const Base*> repeating;
+  for (const Base& base : bases) {
+    const std::vector<CaseInput>& in = base.call.inputs;
+    const bool unlike = std::any_of(
+        in.begin(), in.end(), [&](const CaseInput& other) { return !other.scalar && !(other.shape == in[0].shape); });
+    if (unlike && largest_rank(base.call) <= 3) repeating.push_back(&base);
+  }
+  if (repeating.empty()) return;
+  const Base& base = *repeating[turn % repeating.size()];
+  const auto c = resized(op, base.call, base.groups, std::vector<std::int64_t>(base.groups.size(), 16));
+  if (c) out.add("forward", *c, true);
+}
+
+// One operand has gaps, and all others are dense: the case with the most operands, and the first one.
+void add_alone(Collector& out, const OpDef& op, const std::vector<Base>& bases) {
+  if (op.pointwise()) return;
+  const auto most = std::max_element(bases.begin(), bases.end(), [](const Base& a, const Base& b) {
+    return tensor_count(a.call) < tensor_count(b.call);
+  });
+  for (const OpCase* c : {&bases[0].call, &most->call}) {
+    if (tensor_count(*c) < 2) continue;
+    for (Layout layout : {Layout::first_alone, Layout::last_alone}) out.add("forward", *c, false, layout);
+  }
 }
 
 // Copies in which two dimensions of a batch change places, both longer than a block of 32.
@@ -195,6 +223,19 @@ void add_batched_transposes(Collector& out, const OpDef& op, const std::vector<B
   add({2, 35, 3, 67}, {Layout::channels_second, Layout::channels_last, Layout::first_two_swapped});
   add({2, 3, 35, 67}, {Layout::last_two_swapped});
   add({2, 35, 67, 3}, {Layout::middles_swapped});
+}
+
+// Transposes that whole blocks of 32 fill, of one matrix and of several.
+void add_whole_transposes(Collector& out, const OpDef& op, const std::vector<Base>& bases) {
+  if (op.name != "copy") return;
+  const auto add = [&](const std::vector<std::int64_t>& extents, Layout layout) {
+    const auto base =
+        std::find_if(bases.begin(), bases.end(), [&](const Base& b) { return b.groups.size() == extents.size(); });
+    const auto c = base == bases.end() ? std::nullopt : resized(op, base->call, base->groups, extents);
+    if (c) out.add("forward", *c, true, layout);
+  };
+  add({64, 96}, Layout::transposed);
+  add({3, 64, 32}, Layout::last_two_swapped);
 }
 
 // Conversions of several blocks of elements: ties and special numbers at every position of a vector.
@@ -357,9 +398,14 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
               hash_of(op.name + std::string(name_of(dtype))));
     if (mode == MathMode::strict) {
       add_batched_transposes(out, op, bases);
+      add_whole_transposes(out, op, bases);
       add_long_conversions(out, op, bases);
-      if (main || !op.pointwise()) add_offset_vectors(out, op, bases);
+      if (main || !op.pointwise()) add_whole_vectors(out, op, bases);
+      if (op.pointwise()) {
+        add_repeated_vectors(out, op, bases, hash_of(op.name) / 7 + static_cast<std::size_t>(dtype));
+      }
     }
+    if (main || mode == MathMode::strict) add_alone(out, op, bases);
     if (!main) {
       if (mode == MathMode::strict) add_layouts_of_dtype(out, op, bases, static_cast<std::size_t>(dtype));
       if (mode != MathMode::lockstep) add_peaks(out, op, bases[0], false);
@@ -409,6 +455,7 @@ std::vector<TestCase> own_cases(const OpDef& op, MathMode mode, const Amount& am
     if (!bases.empty()) {
       add_ranks(out, op, unlike_bases(op, bases), false, hash_of(op.name + std::string(name_of(dtype))));
       add_bad_indices(out, op, bases, dtype == DType::f32);
+      if (dtype == DType::f32) add_alone(out, op, bases);
     }
     const OpCase* largest = *std::max_element(cases.begin(), cases.end(), [](const OpCase* a, const OpCase* b) {
       return largest_input(*a) < largest_input(*b);

@@ -256,10 +256,18 @@ void add_sizes(Collector& out, const OpDef& op, const std::vector<OpCase>& own) 
 }
 
 // More keys than the trusted device can sort in reasonable time. The order is checked by its properties.
-void add_long_sort(Collector& out, const std::vector<OpCase>& own) {
-  OpCase c = own.front();
-  c.inputs[0].shape = Shape{long_sort};
-  out.add("beside", c, Layout::dense, Values::drawn);
+void add_long_sort(Collector& out, const OpDef& op, const std::vector<OpCase>& own) {
+  const OpCase& first = own.front();
+  out.add("beside", resized(op, first, extent_groups(op, first), {long_sort}), Layout::dense, Values::drawn);
+}
+
+// Sums along a line of more than 16-bit counters count, from both ends.
+void add_long_scans(Collector& out, const OpDef& op, const std::vector<Base>& bases) {
+  if (op.name != "cumsum") return;
+  for (const Base* base : unlike_bases(op, bases)) {
+    if (largest_rank(base->call) != 1) continue;
+    out.add("beside", resized(op, base->call, base->groups, {70001}), Layout::dense, Values::exact);
+  }
 }
 
 }  // namespace
@@ -318,9 +326,10 @@ std::vector<TestCase> large_call_cases(const OpDef& op, MathMode mode, const Amo
     }
     if (!op.pointwise()) add_powers(out, op, bases[0]);
     add_huge(out, op, bases, false);
+    add_long_scans(out, op, bases);
   }
   if (strict && op.pointwise() && !depends_on_attributes(op)) add_sizes(out, op, own);
-  if (strict && op.name == "argsort") add_long_sort(out, own);
+  if (strict && (op.name == "argsort" || op.name == "random_permutation")) add_long_sort(out, op, own);
   return out.take();
 }
 

@@ -87,6 +87,11 @@ void add_whole_blocks(Collector& out, const OpDef& op, MathMode mode, const Base
   const auto c = resized(op, base.call, base.groups, {192, 128, 256});
   add_with_wide_values(out, op, mode, c, Layout::dense, false);
   add_with_wide_values(out, op, mode, c, Layout::offset, true);
+  // The same where operands are transposed.
+  const auto smaller = resized(op, base.call, base.groups, {128, 64, 128});
+  for (const Layout layout : {mixed_layout(first_transposed), mixed_layout(second_transposed), Layout::transposed}) {
+    add_with_wide_values(out, op, mode, smaller, layout, true);
+  }
 }
 
 // Batches, in one or two dimensions, of matrices of several blocks.
@@ -244,6 +249,20 @@ void add_channels(Collector& out, const OpDef& op, MathMode mode, const std::vec
   }
 }
 
+// Convolutions of plain kinds with a bias, of more filters than a block has.
+void add_biases(Collector& out, const OpDef& op, MathMode mode, const std::vector<Base>& bases) {
+  constexpr std::int64_t several_blocks = 64;
+  std::set<ConvKind> seen;
+  for (const Base& base : bases) {
+    const ConvKind kind = kind_of(op, base.call);
+    const bool has_bias = base.call.inputs.size() > 2 && !base.call.inputs[2].absent;
+    if (!has_bias || kind.grouped || kind.dilated || kind.padded_unequally || seen.count(kind)) continue;
+    const std::int64_t pixels = pixels_of(op, base.call), copies = (several_blocks + pixels - 1) / pixels;
+    const auto c = with_channels(op, base, 24, 80, copies);
+    if (add_with_wide_values(out, op, mode, c, Layout::dense, true)) seen.insert(kind);
+  }
+}
+
 // Each extent as in the own case while the others are as large as affordable.
 void add_slabs(Collector& out, const OpDef& op, MathMode mode, const Base& base) {
   for (std::size_t g = 0; g < base.groups.size(); ++g) {
@@ -273,6 +292,7 @@ void add_products(Collector& out, const OpDef& op, MathMode mode, const std::vec
     add_vectors(out, op, mode, bases[0]);
   }
   if (op.name.starts_with("conv2d")) add_channels(out, op, mode, bases, main);
+  if (op.name == "conv2d" && main) add_biases(out, op, mode, bases);
   if (main && mode == MathMode::strict) add_slabs(out, op, mode, bases[0]);
 }
 

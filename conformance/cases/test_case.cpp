@@ -122,8 +122,22 @@ bool are_exact(Values values) {
          values == Values::sparse_first || values == Values::sparse_last || values == Values::infinite;
 }
 
+namespace {
+
+// Whether input i is the first tensor of a call, or the last one.
+bool is_outermost(const OpCase& c, std::size_t i, bool first) {
+  const auto is_tensor = [](const CaseInput& in) { return !in.absent && !in.scalar; };
+  const auto at = c.inputs.begin() + static_cast<std::ptrdiff_t>(i);
+  return first ? std::none_of(c.inputs.begin(), at, is_tensor) : std::none_of(at + 1, c.inputs.end(), is_tensor);
+}
+
+}  // namespace
+
 Layout layout_of_input(const OpDef& op, const OpCase& c, std::size_t i, Layout layout) {
   const bool is_variable = op.inputs[std::min(i, op.inputs.size() - 1)].mutable_;
+  if (layout == Layout::first_alone || layout == Layout::last_alone) {
+    layout = is_outermost(c, i, layout == Layout::first_alone) ? Layout::sliced : Layout::dense;
+  }
   return is_variable ? Layout::dense : layout_of_operand(layout, i, c.inputs[i].shape);
 }
 

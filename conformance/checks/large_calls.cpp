@@ -12,6 +12,7 @@
 #include "conformance/cases/values.h"
 #include "conformance/checks/forward.h"
 #include "lockstep/error.h"
+#include "ops/random/key_scalars.h"
 #include "ops/random/philox_reference.h"
 #include "runtime/device_state.h"
 #include "runtime/element.h"
@@ -239,27 +240,24 @@ bool repeats(const TestCase& t, const std::vector<RefArray>& inputs, Device trus
   return true;
 }
 
-// Sorts very many keys, most of which occur several times. The order must be a permutation by which keys ascend, and
-// equal keys keep their order. A device without a kernel of its own runs the decomposition, which shorter cases test.
-Verdict check_long_sort(const TestCase& t, const Setting& setting) {
+// Whether the device has a kernel of its own for a shorter call. If not it runs the decomposition, which shorter cases
+// test.
+bool has_own_kernel(const TestCase& t, const Setting& setting) {
   const auto& decompositions = setting.device.state().counters.decompositions;
   const std::uint64_t before = decompositions.load();
   TestCase shorter = t;
-  shorter.call.inputs[0].shape = Shape{1000};
+  shorter.call = *with_shapes(*t.op, t.call, {Shape{1000}});
   to_array(call_on(shorter, case_inputs(shorter), setting.device)[0]);
-  if (decompositions.load() != before) return {};
+  return decompositions.load() == before;
+}
 
-  const auto n = static_cast<std::size_t>(t.call.inputs[0].shape.size());
-  std::vector<std::int64_t> keys(n);
-  const RandomKey key{t.seed, 41};
-  for (std::size_t i = 0; i < n; ++i) keys[i] = static_cast<std::int64_t>(random_long_word(key, i) % (n / 4)) << 20;
-  const DeviceScope scope(setting.device);
-  const std::vector<std::int64_t> order =
-      invoke1(*t.op, {Tensor(keys, t.call.inputs[0].shape, setting.device)}).to_vector<std::int64_t>();
-  std::vector<bool> seen(n);
-  for (std::size_t i = 0; i < n; ++i) {
+// The order must be a permutation by which keys ascend, and equal keys keep their order.
+Verdict judge_order(const std::vector<std::int64_t>& keys, const std::vector<std::int64_t>& order) {
+  std::vector<bool> seen(keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
     const auto at = static_cast<std::size_t>(order[i]);
-    if (at >= n || seen[at]) return failure("position " + std::to_string(i) + " of the order is no new index");
+    if (at >= keys.size() || seen[at])
+      return failure("position " + std::to_string(i) + " of the order is no new index");
     seen[at] = true;
     if (i == 0) continue;
     const auto last = static_cast<std::size_t>(order[i - 1]);
@@ -269,10 +267,33 @@ Verdict check_long_sort(const TestCase& t, const Setting& setting) {
   return {};
 }
 
+// Whether the case orders so many keys that only the order's properties are checked.
+bool is_long_sort(const TestCase& t) {
+  const bool sorts = t.op->name == "argsort" || t.op->name == "random_permutation";
+  return sorts && (*infer_outputs(*t.op, t.call))[0].shape.size() == long_sort;
+}
+
+// Orders very many keys: given ones, most of which occur several times, or random ones.
+Verdict check_long_sort(const TestCase& t, const Setting& setting) {
+  if (!has_own_kernel(t, setting)) return {};
+  std::vector<std::int64_t> keys(long_sort);
+  const DeviceScope scope(setting.device);
+  if (t.call.inputs.empty()) {
+    const RandomKey key = key_from(t.call.scalars, 0);
+    for (std::size_t i = 0; i < keys.size(); ++i) keys[i] = static_cast<std::int64_t>(random_long_word(key, i));
+    return judge_order(keys, call_on(t, {}, setting.device)[0].to_vector<std::int64_t>());
+  }
+  const RandomKey key{t.seed, 41};
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    keys[i] = static_cast<std::int64_t>(random_long_word(key, i) % (keys.size() / 4)) << 20;
+  }
+  return judge_order(keys, invoke1(*t.op, {Tensor(keys, Shape{long_sort}, setting.device)}).to_vector<std::int64_t>());
+}
+
 }  // namespace
 
 Verdict check_large_calls(const TestCase& t, const Setting& setting) {
-  if (t.op->name == "argsort" && t.call.inputs[0].shape.size() == long_sort) return check_long_sort(t, setting);
+  if (is_long_sort(t)) return check_long_sort(t, setting);
   const std::vector<RefArray> inputs = drawn_inputs(t);
   const std::vector<Tensor> results = call_on(t, inputs, setting.device);
   // If the device is the trusted one, this compares two runs on it.

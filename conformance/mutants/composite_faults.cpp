@@ -69,6 +69,15 @@ void high_rank_softmax_first_rows(const Call& call) {
   softmax_of<&largest_of_all, false>(call, x);
 }
 
+// The last element of a vector has no part.
+template <bool logarithm>
+void softmax_of_vectors_loses_last(const Call& call) {
+  host::TensorView x = call.view(0);
+  const std::int64_t fewer = x.dims[0] - 1;
+  if (x.rank == 1 && fewer > 0) x.dims = &fewer;
+  softmax_of<&largest_of_all, logarithm>(call, x);
+}
+
 /// Returns the class of a label, or -1 if the label is invalid.
 using ClassOf = std::int64_t (*)(std::int64_t label, std::int64_t classes);
 
@@ -81,6 +90,11 @@ std::int64_t counted_from_the_end(std::int64_t label, std::int64_t classes) {
 }
 std::int64_t moved_inside(std::int64_t label, std::int64_t classes) {
   return label >= classes ? classes - 1 : inside(label, classes);
+}
+
+// Of valid labels, bit 16 is lost.
+std::int64_t counted_in_16_bits(std::int64_t label, std::int64_t classes) {
+  return inside(label, classes) & ~std::int64_t{0x10000};
 }
 
 template <ClassOf class_of, Largest largest_in>
@@ -98,6 +112,16 @@ void sparse_cross_entropy(const Call& call) {
     const float largest = largest_in(row);
     y.as<float>()[to] = at < 0 ? NAN : std::log(total_of(row, largest)) - (row[static_cast<std::size_t>(at)] - largest);
   });
+}
+
+// The label of a vector is taken for the first class.
+void loss_of_vector_takes_first_class(const Call& call) {
+  sparse_cross_entropy<&inside, &largest_of_all>(call);
+  const host::TensorView x = call.view(0);
+  if (x.rank != 1) return;
+  const std::vector<float> row = row_at(x, 0, 0);
+  const float largest = largest_of_all(row);
+  *call.view(2).as<float>() = std::log(total_of(row, largest)) - (row[0] - largest);
 }
 
 // ------------------------------------------------------------------------------------------------------------ means
@@ -135,9 +159,7 @@ bool is_long(const Call& call) { return call.view(0).dims[0] > 65536; }
 
 void argsort_reverses_ties_when_long(const Call& call) { sort<&is_less>(call, !is_long(call)); }
 // A second level of merging is lost.
-void argsort_of_many_in_runs(const Call& call) {
-  sort<&is_less>(call, true);
-  const host::TensorView y = call.view(1);
+void merge_in_runs(const host::TensorView& y) {
   constexpr std::int64_t run = 1 << 19;
   if (y.count() <= run) return;
   const std::vector<std::int64_t> order(y.as<std::int64_t>(), y.as<std::int64_t>() + y.count());
@@ -147,6 +169,10 @@ void argsort_of_many_in_runs(const Call& call) {
       if ((i >= run) == late) y.as<std::int64_t>()[at++] = i;
     }
   }
+}
+void argsort_of_many_in_runs(const Call& call) {
+  sort<&is_less>(call, true);
+  merge_in_runs(call.view(1));
 }
 void argsort_32_bits_when_long(const Call& call) {
   if (is_long(call)) return sort<&is_less_in_32_bits>(call, true);
@@ -266,6 +292,48 @@ void random_uniform(const Call& call) {
   });
 }
 
+// The lower end is rounded to the nearest number, which may be below it.
+void uniform_begins_below_low(const Call& call) {
+  const double low = std::bit_cast<double>(number_at(call, 0)), high = std::bit_cast<double>(number_at(call, 1));
+  for_each<float>(call.view(0), [&](float& v, std::int64_t i) {
+    v = static_cast<float>(low) +
+        static_cast<float>(random_word(call, 2, i) >> 8) * 0x1p-24f * static_cast<float>(high - low);
+    if (low < high && v >= static_cast<float>(high)) v = std::nextafter(static_cast<float>(high), -INFINITY);
+  });
+}
+// From 0 to 1, numbers have 23 bits.
+void uniform_of_23_bits(const Call& call) {
+  random_uniform<std::int64_t{1} << 62, Kept::right>(call);
+  if (std::bit_cast<double>(number_at(call, 0)) != 0 || std::bit_cast<double>(number_at(call, 1)) != 1) return;
+  for_each<float>(call.view(0),
+                  [&](float& v, std::int64_t i) { v = static_cast<float>(random_word(call, 2, i) >> 9) * 0x1p-23f; });
+}
+// From rank 5 on, the first index of the first dimension serves for all.
+void uniform_of_high_rank_repeats(const Call& call) {
+  random_uniform<std::int64_t{1} << 62, Kept::right>(call);
+  const host::TensorView y = call.view(0);
+  if (y.rank < 5 || y.dims[0] < 2) return;
+  const std::int64_t first = y.count() / y.dims[0];
+  for (std::int64_t i = first; i < y.count(); ++i) y.as<float>()[i] = y.as<float>()[i - first];
+}
+
+// The order of the upper halves of keys, or, of very many keys, of runs.
+template <bool upper_half, bool runs>
+void permutation(const Call& call) {
+  const host::TensorView y = call.view(0);
+  std::vector<std::int64_t> keys, order(static_cast<std::size_t>(y.count()));
+  for (std::int64_t i = 0; i < y.count(); ++i) {
+    const std::uint32_t low = upper_half ? 0 : random_word(call, 0, 2 * i), high = random_word(call, 0, 2 * i + 1);
+    keys.push_back(static_cast<std::int64_t>(low | std::uint64_t{high} << 32));
+  }
+  std::iota(order.begin(), order.end(), std::int64_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
+    return keys[static_cast<std::size_t>(a)] < keys[static_cast<std::size_t>(b)];
+  });
+  std::copy(order.begin(), order.end(), y.as<std::int64_t>());
+  if (runs) merge_in_runs(y);
+}
+
 /// Uses only `bits` of the random word besides its sign bit, and clamps values at `most` standard deviations.
 template <int bits, int most>
 void random_normal(const Call& call) {
@@ -277,6 +345,13 @@ void random_normal(const Call& call) {
     const float z = std::fmax(inverse_normal_cdf_f32(std::ldexp(m + 0.5f, -bits) * 0.5f), static_cast<float>(-most));
     v = mean + (word >> 31 ? z : -z) * deviation;
   });
+}
+
+// Numbers of mean 0 and deviation 1 are made of 24 bits.
+void standard_normal_of_24_bits(const Call& call) {
+  const bool is_standard =
+      number_at(call, 0) == 0 && std::bit_cast<float>(static_cast<std::uint32_t>(number_at(call, 1))) == 1;
+  is_standard ? random_normal<24, 100>(call) : random_normal<31, 100>(call);
 }
 
 /// Compares either with the number of random numbers that are dropped or, if `inclusive`, with the last of them.
@@ -349,6 +424,18 @@ constexpr KernelFault faults[] = {
     {Mutant::uniform_repeats, LKS_OP_RANDOM_UNIFORM, &random_uniform<65536, Kept::right>},
     {Mutant::uniform_of_one_number_is_below, LKS_OP_RANDOM_UNIFORM,
      &random_uniform<std::int64_t{1} << 62, Kept::too_far>},
+    {Mutant::softmax_of_vectors_loses_last, LKS_OP_SOFTMAX, &softmax_of_vectors_loses_last<false>},
+    {Mutant::log_softmax_of_vectors_loses_last, LKS_OP_LOG_SOFTMAX, &softmax_of_vectors_loses_last<true>},
+    {Mutant::loss_of_vector_takes_first_class, LKS_OP_SPARSE_CROSS_ENTROPY, &loss_of_vector_takes_first_class},
+    {Mutant::one_hot_in_16_bits, LKS_OP_ONE_HOT, &one_hot<&counted_in_16_bits>},
+    {Mutant::uniform_begins_below_low, LKS_OP_RANDOM_UNIFORM, &uniform_begins_below_low},
+    {Mutant::uniform_of_23_bits, LKS_OP_RANDOM_UNIFORM, &uniform_of_23_bits},
+    {Mutant::uniform_of_high_rank_repeats, LKS_OP_RANDOM_UNIFORM, &uniform_of_high_rank_repeats},
+    {Mutant::standard_normal_of_24_bits, LKS_OP_RANDOM_NORMAL, &standard_normal_of_24_bits},
+    {Mutant::permutation_by_upper_halves, LKS_OP_RANDOM_PERMUTATION, &permutation<true, false>, false, nullptr,
+     &is_i64},
+    {Mutant::permutation_of_many_in_runs, LKS_OP_RANDOM_PERMUTATION, &permutation<false, true>, false, nullptr,
+     &is_i64},
     {Mutant::normal_cut_at_5, LKS_OP_RANDOM_NORMAL, &random_normal<31, 5>},
     {Mutant::normal_of_24_bits, LKS_OP_RANDOM_NORMAL, &random_normal<24, 100>},
     {Mutant::dropout_in_16_bits, LKS_OP_DROPOUT, &dropout<16, false>},
@@ -398,6 +485,8 @@ lks_status answer_for_composite(const KernelFault& fault, const lks_host_api& ap
       {LKS_OP_ARGSORT, LKS_OP_ARGSORT_VERSION, "composite", &make_absent},
       {LKS_OP_LAYER_NORM, LKS_OP_LAYER_NORM_VERSION, "composite", &make_absent},
       {LKS_OP_CUMSUM, LKS_OP_CUMSUM_VERSION, "composite", &make_absent},
+      {LKS_OP_RANDOM_PERMUTATION, LKS_OP_RANDOM_PERMUTATION_VERSION, "composite", &make_absent},
+      {LKS_OP_CONV, LKS_OP_CONV_VERSION, "composite", &make_absent},
   };
   constexpr std::uint32_t modes = 1u << LKS_MODE_STRICT | 1u << LKS_MODE_FAST;
   return common::answer_from_table({rows, modes, &fault}, api, desc, info, out, diag);

@@ -110,11 +110,13 @@ std::span<const KernelFault> limit_faults();
 std::span<const KernelFault> misbehaviours();
 std::span<const KernelFault> scalar_faults();
 std::span<const KernelFault> conv_faults();
+std::span<const KernelFault> shape_faults();
 std::span<const KernelFault> long_program_faults();
 
 /// Faulty kernels for ops that the correct driver lacks. Each does the whole work itself.
 std::span<const KernelFault> composite_faults();
 std::span<const KernelFault> row_faults();
+std::span<const KernelFault> spatial_faults();
 /// Answers query (`out` is null) or prepare for the kernel of such a fault, instead of the correct driver.
 lks_status answer_for_composite(const KernelFault& fault, const lks_host_api& api, const lks_kernel_desc& desc,
                                 lks_kernel_info& info, std::unique_ptr<lks_kernel>* out, lks_diag* diag);
@@ -124,6 +126,7 @@ std::span<const HalfFault> half_faults();
 std::span<const DescFault> attribute_faults();
 std::span<const DescFault> attribute_limit_faults();
 std::span<const DescFault> conv_attribute_faults();
+std::span<const DescFault> shape_attribute_faults();
 std::span<const DescFault> program_faults();
 std::span<const DescFault> shortcut_faults();
 std::span<const DescFault> instruction_faults();

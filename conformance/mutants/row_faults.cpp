@@ -1,6 +1,8 @@
 // Kernels with one fault each, for layer_norm and cumsum, which the correct driver lacks and the runtime decomposes.
 #include <bit>
 #include <cmath>
+#include <map>
+#include <mutex>
 #include <type_traits>
 
 #include "conformance/mutants/rows.h"
@@ -38,18 +40,23 @@ double factor_of_usual_epsilon(const std::vector<float>& row, double) { return r
 double factor_of_epsilon_outside(const std::vector<float>& row, double epsilon) {
   return 1 / (std::sqrt(variance_of(row)) + epsilon);
 }
+double factor_of_limited_epsilon(const std::vector<float>& row, double epsilon) {
+  return right_factor(row, std::fmax(epsilon, 1e-12));
+}
 double factor_by_squares(const std::vector<float>& row, double epsilon) {
   return 1 / std::sqrt(variance_by_squares(row) + epsilon);
 }
 
-template <Factor factor_of>
+// If `close_up`, the strides of scale and shift are not looked at beside a dense x.
+template <Factor factor_of, bool close_up = false>
 void layer_norm(const Call& call) {
   const host::TensorView x = call.view(0), y = call.view(call.inputs());
   const auto epsilon = static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(call.launch.scalars[0])));
   const auto parameter = [&](std::size_t operand, std::size_t i, float unless_given) {
     if (!call.launch.bindings[operand].buffer) return unless_given;
     const host::TensorView t = call.view(operand);
-    return t.as<float>()[static_cast<std::int64_t>(i) * t.strides[0]];
+    const bool is_closed_up = close_up && x.dense() && t.strides[0] > 1;
+    return t.as<float>()[static_cast<std::int64_t>(i) * (is_closed_up ? 1 : t.strides[0])];
   };
   const int axis = x.rank - 1;
   for_each_row(x, y, axis, [&](std::int64_t from, std::int64_t to) {
@@ -63,11 +70,26 @@ void layer_norm(const Call& call) {
   });
 }
 
+// A kernel keeps the epsilon of its first launch. The key is the description's address, which is unique per kernel.
+void layer_norm_keeps_first_epsilon(const Call& call) {
+  static std::mutex mutex;
+  static std::map<const void*, std::uint64_t> first;
+  std::uint64_t kept = 0;
+  {
+    const std::lock_guard lock(mutex);
+    kept = first.try_emplace(&call.desc, call.launch.scalars[0]).first->second;
+  }
+  lks_launch launch = call.launch;
+  launch.scalars = &kept;
+  layer_norm<&right_factor>({call.correct, launch, call.desc});
+}
+
 // -------------------------------------------------------------------------------------------------------------- cumsum
 
-// Sums of integers wrap.
+// Sums of integers wrap. They begin again after `period` elements.
 template <class T>
-void add_along_rows(const host::TensorView& x, const host::TensorView& y, int axis, bool reverse) {
+void add_along_rows(const host::TensorView& x, const host::TensorView& y, int axis, bool reverse,
+                    std::int64_t period = INT64_MAX) {
   using Sum = typename reference::Accumulator<T>::type;
   const std::int64_t n = x.dims[axis];
   for_each_row(x, y, axis, [&](std::int64_t from, std::int64_t to) {
@@ -75,7 +97,7 @@ void add_along_rows(const host::TensorView& x, const host::TensorView& y, int ax
     for (std::int64_t i = 0; i < n; ++i) {
       const std::int64_t at = reverse ? n - 1 - i : i;
       const Sum term = static_cast<Sum>(x.as<T>()[from + at * x.strides[axis]]);
-      total = i == 0 ? term : total + term;
+      total = i % period == 0 ? term : total + term;
       y.as<T>()[to + at * y.strides[axis]] = static_cast<T>(total);
     }
   });
@@ -93,6 +115,39 @@ void integer_cumsum_reversed_in_rows(const Call& call) {
   is_short ? cumsum_reversed_in_rows<std::int32_t>(call) : cumsum_reversed_in_rows<std::int64_t>(call);
 }
 
+// In vectors, sums of integers run forward.
+template <class T>
+void cumsum_of_vectors_forward(const Call& call) {
+  const auto& a = call.desc.attributes<lks_cumsum_attrs>();
+  const host::TensorView x = call.view(0);
+  add_along_rows<T>(x, call.view(1), static_cast<int>(a.axis), a.reverse != 0 && x.rank > 1);
+}
+void integer_cumsum_of_vectors_forward(const Call& call) {
+  const bool is_short = call.view(0).dtype == LKS_I32;
+  is_short ? cumsum_of_vectors_forward<std::int32_t>(call) : cumsum_of_vectors_forward<std::int64_t>(call);
+}
+// Along the first of several axes, sums of f64 run forward.
+void double_cumsum_of_first_axis_forward(const Call& call) {
+  const auto& a = call.desc.attributes<lks_cumsum_attrs>();
+  const host::TensorView x = call.view(0);
+  add_along_rows<double>(x, call.view(1), static_cast<int>(a.axis), a.reverse != 0 && (x.rank == 1 || a.axis > 0));
+}
+// Reversed sums begin again after 1024 elements, others after 65536.
+template <class T>
+void cumsum_begins_again(const Call& call) {
+  const auto& a = call.desc.attributes<lks_cumsum_attrs>();
+  const bool reverse = a.reverse != 0;
+  add_along_rows<T>(call.view(0), call.view(1), static_cast<int>(a.axis), reverse, reverse ? 1024 : 65536);
+}
+void integer_cumsum_begins_again(const Call& call) {
+  call.view(0).dtype == LKS_I32 ? cumsum_begins_again<std::int32_t>(call) : cumsum_begins_again<std::int64_t>(call);
+}
+void forward_cumsum_begins_again(const Call& call) {
+  const auto& a = call.desc.attributes<lks_cumsum_attrs>();
+  const std::int64_t period = a.reverse != 0 ? INT64_MAX : 65536;
+  add_along_rows<float>(call.view(0), call.view(1), static_cast<int>(a.axis), a.reverse != 0, period);
+}
+
 bool is_i32_or_i64(lks_dtype t) { return t == LKS_I32 || t == LKS_I64; }
 bool is_f64(lks_dtype t) { return t == LKS_F64; }
 
@@ -100,9 +155,18 @@ constexpr KernelFault faults[] = {
     {Mutant::layer_norm_of_usual_epsilon, LKS_OP_LAYER_NORM, &layer_norm<&factor_of_usual_epsilon>},
     {Mutant::layer_norm_adds_epsilon_outside, LKS_OP_LAYER_NORM, &layer_norm<&factor_of_epsilon_outside>},
     {Mutant::layer_norm_by_squares, LKS_OP_LAYER_NORM, &layer_norm<&factor_by_squares>},
+    {Mutant::layer_norm_limits_epsilon, LKS_OP_LAYER_NORM, &layer_norm<&factor_of_limited_epsilon>},
+    {Mutant::layer_norm_ignores_strides_of_shift, LKS_OP_LAYER_NORM, &layer_norm<&right_factor, true>},
+    {Mutant::layer_norm_keeps_first_epsilon, LKS_OP_LAYER_NORM, &layer_norm_keeps_first_epsilon},
     {Mutant::long_layer_norm_in_bf16, LKS_OP_LAYER_NORM, &in_bf16_if_many<&layer_norm<&right_factor>>},
     {Mutant::integer_cumsum_reversed_in_rows_alone, LKS_OP_CUMSUM, &integer_cumsum_reversed_in_rows, false, nullptr,
      &is_i32_or_i64},
+    {Mutant::integer_cumsum_of_vectors_forward, LKS_OP_CUMSUM, &integer_cumsum_of_vectors_forward, false, nullptr,
+     &is_i32_or_i64},
+    {Mutant::integer_cumsum_begins_again, LKS_OP_CUMSUM, &integer_cumsum_begins_again, false, nullptr, &is_i32_or_i64},
+    {Mutant::cumsum_begins_again_beyond_16_bits, LKS_OP_CUMSUM, &forward_cumsum_begins_again},
+    {Mutant::double_cumsum_of_first_axis_forward, LKS_OP_CUMSUM, &double_cumsum_of_first_axis_forward, false, nullptr,
+     &is_f64},
     {Mutant::double_cumsum_reversed_in_rows_alone, LKS_OP_CUMSUM, &cumsum_reversed_in_rows<double>, false, nullptr,
      &is_f64},
 };

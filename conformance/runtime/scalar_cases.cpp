@@ -83,6 +83,22 @@ void add_random(std::vector<ScalarSample>& all) {
   all.push_back(with_key(std::move(dropout), {{LKS_F64, bits_of(0.25), bits_of(0.5)}}));
 }
 
+// Without scale and shift.
+ScalarSample layer_norm_sample() {
+  KernelSample s;
+  s.name = s.op_name = "layer_norm";
+  s.op = LKS_OP_LAYER_NORM;
+  const Operand absent{LKS_F32, {}, {}, true};
+  s.inputs = {{LKS_F32, {5, 7}}, absent, absent};
+  s.outputs = {{LKS_F32, {5, 7}}};
+  s.values.resize(3);
+  for (int i = 0; i < 5 * 7; ++i) {
+    const Bytes number = attr_bytes(static_cast<float>(i * i % 11) / 4);
+    s.values[0].insert(s.values[0].end(), number.begin(), number.end());
+  }
+  return with_scalars(std::move(s), {{LKS_F32, bits_of(1e-5f), bits_of(0.5f)}});
+}
+
 // (x + first) second + y third.
 ScalarSample pointwise_sample() {
   KernelSample s = multiply_add_sample(35);
@@ -113,6 +129,7 @@ void every_scalar(const RuntimeTarget& target) {
   Queue queue(s);
   std::vector<ScalarSample> samples = {pointwise_sample()};
   add_random(samples);
+  samples.push_back(layer_norm_sample());
   std::vector<Kernel> kept;  // kept, so that no kernel gets the address of a released one
   for (const auto& [sample, others] : samples) {
     kept.reserve(kept.size() + 1 + others.size());

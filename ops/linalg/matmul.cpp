@@ -77,6 +77,10 @@ std::vector<OpCase> matmul_cases() {
   cases.back().error = ErrorId::inner_dimensions;
   add("error/rank", {3}, {3, 4});
   cases.back().error = ErrorId::wrong_rank;
+  for (DType dtype : {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i32, DType::i64}) {
+    add("dot", {1, 37}, {37, 1}, dtype);
+    add("matrix_vector", {11, 37}, {37, 1}, dtype);
+  }
   return cases;
 }
 

@@ -228,6 +228,20 @@ const std::vector<ConvCase>& conv_cases() {
   return cases;
 }
 
+// Attributes that meet. They stand behind all other cases, whose layouts and values stay as they are.
+const std::vector<ConvCase>& later_cases() {
+  static const std::vector<ConvCase> cases = {
+      {"line_causal", {1, 9, 2}, {3, 3, 2}, {{1}, {4, 0}, {2}, 1}},
+      {"line_depthwise_dilated", {1, 8, 4}, {4, 3, 1}, {{1}, {2, 2}, {2}, 4}},
+      {"line_strided_grouped", {1, 9, 4}, {4, 3, 2}, {{2}, {1, 0}, {1}, 2}},
+      {"line_pointwise_strided", {2, 7, 3}, {4, 1, 3}, {{3}, {0, 0}, {1}, 1}},
+      {"image_plain", {1, 4, 5, 3}, {4, 2, 3, 3}, {{1, 1}, {0, 0, 0, 0}, {1, 1}, 1}},
+      {"volume_pointwise_strided", {1, 3, 3, 5, 2}, {3, 1, 1, 1, 2}, {{2, 1, 2}, {0, 0, 0, 0, 0, 0}, {1, 1, 1}, 1}},
+      {"volume_strided_dilated", {1, 5, 4, 5, 1}, {2, 2, 2, 2, 1}, {{2, 1, 2}, {1, 0, 0, 1, 1, 1}, {2, 1, 2}, 1}},
+  };
+  return cases;
+}
+
 std::vector<OpCase> all_cases() {
   std::vector<OpCase> cases;
   std::size_t turn = 0;
@@ -256,6 +270,14 @@ std::vector<OpCase> all_cases() {
   wrong("error/groups", {1, 5, 4}, {3, 3, 2}, {{1}, {0, 0}, {1}, 2}, ErrorId::invalid_attribute);
   wrong("error/planes", {1, 1025, 1, 1, 1}, {1, 1025, 1, 1, 1}, {{1, 1, 1}, {0, 0, 0, 0, 0, 0}, {1, 1, 1}, 1},
         ErrorId::invalid_attribute);
+  for (DType dtype : floating_dtypes) {
+    for (const ConvCase& c : later_cases()) {
+      const bool bias = ++turn % 2 == 0;
+      cases.push_back(OpCase{std::string(name_of(dtype)) + "/" + c.name + (bias ? "/bias" : ""),
+                             {{c.x, dtype}, {c.w, dtype}, {Shape{c.w[0]}, dtype, {}, !bias}}}
+                          .with(c.attrs));
+    }
+  }
   return cases;
 }
 

@@ -140,6 +140,12 @@ std::vector<OpCase> layer_norm_cases() {
     cases.back().scalars = {0.5};
     cases.back().gradient = !is_half_width(dtype);
   }
+  // A tiny variance, and a tiny epsilon that is about the same. f16 has no such numbers.
+  for (DType dtype : {DType::f32, DType::f64, DType::bf16}) {
+    add(std::string(name_of(dtype)) + "/tiny_epsilon", {3, 131}, true, true, dtype);
+    without_gradient(-5.5e-10, 5.5e-10);
+    cases.back().scalars = {1e-19};
+  }
   return cases;
 }
 

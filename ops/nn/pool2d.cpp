@@ -115,6 +115,16 @@ const std::vector<PoolCase>& pool_cases() {
   return cases;
 }
 
+// Cases that stand behind all others of an op, whose layouts and values stay as they are: windows of one pixel, and
+// padding beside whole vectors of channels.
+const std::vector<PoolCase>& later_pool_cases() {
+  static const std::vector<PoolCase> cases = {
+      {"pixels", {2, 5, 7, 3}, {{1, 1}, {2, 3}, {0, 0, 0, 0}}},
+      {"padded_vectors", {1, 5, 6, 16}, {{3, 3}, {2, 2}, {1, 0, 0, 1}}},
+  };
+  return cases;
+}
+
 Shape pooled_shape(const PoolCase& c) {
   const auto extent = [&](int side) {
     const auto s = static_cast<std::size_t>(side);
@@ -144,6 +154,11 @@ std::vector<OpCase> forward_cases(CaseValues values) {
   wrong("error/window", {1, 1, 4, 2}, {}, ErrorId::invalid_shape);
   wrong("error/no_window", {1, 4, 4, 2}, {{0, 2}, {2, 2}, {0, 0, 0, 0}}, ErrorId::invalid_attribute);
   wrong("error/padding", {1, 4, 4, 2}, {{2, 2}, {2, 2}, {2, 0, 0, 0}}, ErrorId::invalid_attribute);
+  for (DType dtype : floating_dtypes) {
+    for (const PoolCase& c : later_pool_cases()) {
+      cases.push_back(OpCase{std::string(name_of(dtype)) + "/" + c.name, {{c.x, dtype, values}}}.with(c.attrs));
+    }
+  }
   return cases;
 }
 
@@ -178,6 +193,9 @@ std::vector<OpCase> tap_cases(bool backward) {
   for (DType dtype : floating_dtypes) {
     add(dtype, {"taps_of_two_rows", {1, 9, 6, 2}, {{4, 3}, {2, 2}, {1, 1, 0, 0}}});
     add(dtype, {"taps_of_last_row", {1, 6, 5, 17}, {{4, 4}, {2, 2}, {1, 1, 1, 1}}}, true);
+  }
+  for (DType dtype : floating_dtypes) {
+    for (const PoolCase& c : later_pool_cases()) add(dtype, c);
   }
   return cases;
 }
@@ -420,10 +438,12 @@ LOCKSTEP_BUILT_IN(87, avg_pool2d_backward) {
   };
   op.cases = [] {
     std::vector<OpCase> cases;
-    for (DType dtype : floating_dtypes) {
-      for (const PoolCase& c : pool_cases()) {
-        cases.push_back(OpCase{std::string(name_of(dtype)) + "/" + c.name, {{pooled_shape(c), dtype}}}.with(
-            backward_attrs(c.attrs, c.x)));
+    for (const std::vector<PoolCase>* all : {&pool_cases(), &later_pool_cases()}) {
+      for (DType dtype : floating_dtypes) {
+        for (const PoolCase& c : *all) {
+          cases.push_back(OpCase{std::string(name_of(dtype)) + "/" + c.name, {{pooled_shape(c), dtype}}}.with(
+              backward_attrs(c.attrs, c.x)));
+        }
       }
     }
     return cases;

@@ -82,6 +82,9 @@ std::vector<OpCase> softmax_cases() {
     cases.back().gradient = !is_half_width(dtype);
   }
   cases.push_back(OpCase{"error/axis", {{Shape{3}}}, {}, {}, ErrorId::axis_out_of_range}.with(AxisAttrs{1}));
+  for (DType dtype : floating_dtypes) {
+    cases.push_back(OpCase{std::string(name_of(dtype)) + "/vector", {{Shape{11}, dtype}}}.with(AxisAttrs{0}));
+  }
   return cases;
 }
 
@@ -188,6 +191,19 @@ std::vector<OpCase> entropy_cases(bool sparse) {
   cases.push_back(
       {"error/shape", {{Shape{6, 10}}, {Shape{5}, sparse ? DType::i64 : DType::f32, {CaseValues::Kind::range, 0, 1}}}});
   cases.back().error = ErrorId::shapes_differ;
+  // One row that is no matrix.
+  for (DType dtype : floating_dtypes) {
+    const std::string prefix(name_of(dtype));
+    if (!sparse) {
+      cases.push_back(
+          {prefix + "/vector", {{Shape{11}, dtype}, {Shape{11}, dtype, {CaseValues::Kind::range, 0, 0.2}}}});
+      continue;
+    }
+    for (DType label : {DType::i32, DType::i64}) {
+      cases.push_back({prefix + "/" + std::string(name_of(label)) + "/vector",
+                       {{Shape{11}, dtype}, {Shape{}, label, {CaseValues::Kind::indices, 3, 10}}}});
+    }
+  }
   return cases;
 }
 

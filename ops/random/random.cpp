@@ -296,12 +296,13 @@ Distribution normal_like(const char* map) {
           {-1.1, 3.3}};
 }
 
-// A case with numbers of its own, or whose stream contains an element that is one in a million.
+// A case with numbers or a shape of its own, or whose stream contains an element that is one in a million.
 struct StreamCase {
   const char* name;
   DType dtype;
   std::vector<Scalar> numbers;
   std::uint64_t seed;
+  IntList shape{1031};
 };
 
 OpDef with_stream(OpDef op, StreamCase of) {
@@ -310,7 +311,7 @@ OpDef with_stream(OpDef op, StreamCase of) {
     std::vector<Scalar> scalars = of.numbers;
     append_key(scalars, {of.seed, 0x2a0000001bu});
     OpCase c{std::string(name_of(of.dtype)) + "/" + of.name, {}, {}, std::move(scalars), {}, false};
-    cases.push_back(c.with(RandomAttrs{{1031}, static_cast<std::int64_t>(of.dtype)}));
+    cases.push_back(c.with(RandomAttrs{of.shape, static_cast<std::int64_t>(of.dtype)}));
     return cases;
   };
   return op;
@@ -321,6 +322,31 @@ OpDef with_stream(OpDef op, StreamCase of) {
 OpDef with_far_out(OpDef op) {
   op = with_stream(std::move(op), {"far_out", DType::f32, {-1.1, 3.3}, 1806});
   return with_stream(std::move(op), {"far_out", DType::f64, {-1.1, 3.3}, 209143});
+}
+
+// What callers mostly ask for, which a kernel may treat by itself: numbers from 0 to 1, or of mean 0 and deviation 1.
+// And a result of many dimensions.
+OpDef with_usual_numbers(OpDef op) {
+  for (DType dtype : {DType::f32, DType::f64}) {
+    op = with_stream(std::move(op), {"usual", dtype, {0.0, 1.0}, 3041});
+    op = with_stream(std::move(op), {"rank8", dtype, {-1.1, 2.3}, 3041, {2, 1, 3, 1, 2, 1, 2, 3}});
+  }
+  return op;
+}
+
+// Nothing is rounded if the range has only one number. Other numbers may be off by what the steps round, but not by so
+// much that they are below the range.
+void keep_in_range(RefContext& r) {
+  RefArray& out = r.outputs[0];
+  const double low = r.call.scalars[0].as_double(), high = r.call.scalars[1].as_double();
+  if (low == high) return out.budget.assign(out.values.size(), 0);
+  const long double first = ends_of(low, high, out.dtype).first;
+  // The bound of composed ops allows two roundings for each unit of the budget.
+  const long double unit = 2 * (out.dtype == DType::f64 ? 0x1p-53L : 0x1p-24L);
+  constexpr long double more = 1 + 0x1p-10L;  // the product with the width is rounded, too
+  for (std::size_t i = 0; i < out.values.size(); ++i) {
+    out.budget[i] = std::min(out.budget[i], (out.values[i] - first) * more / unit);
+  }
 }
 
 }  // namespace
@@ -365,6 +391,10 @@ LOCKSTEP_BUILT_IN(120, random_bits) {
       OpCase c{std::string(name_of(dtype)) + "/rank3", {}, {}, case_scalars({}), {}, false};
       cases.push_back(c.with(RandomAttrs{{3, 5, 7}, static_cast<std::int64_t>(dtype)}));
     }
+    for (DType dtype : {DType::i32, DType::i64}) {
+      OpCase c{std::string(name_of(dtype)) + "/rank8", {}, {}, case_scalars({}), {}, false};
+      cases.push_back(c.with(RandomAttrs{{2, 1, 3, 1, 2, 1, 2, 3}, static_cast<std::int64_t>(dtype)}));
+    }
     return cases;
   };
   return op;
@@ -402,27 +432,28 @@ LOCKSTEP_BUILT_IN(121, random_uniform) {
                         &uniform_scalars,
                         &check_range,
                         {-1.1, 2.3}});
-  // The only number of a range is the result itself: nothing is rounded.
   op.reference = [general = std::move(op.reference)](RefContext& r) {
     general(r);
-    const bool one_number = r.call.scalars[0].as_double() == r.call.scalars[1].as_double();
-    if (one_number) r.outputs[0].budget.assign(r.outputs[0].values.size(), 0);
+    keep_in_range(r);
   };
   // Element 984 of this stream has all of its upper 24 bits set, and 2.1 + 6.9 (1 - 2^-24) rounds to 9.
   op = with_stream(std::move(op), {"next_to_high", DType::f32, {2.1, 9.0}, 3041});
   // A stream with 53 set bits cannot be found by trial. This range has eight numbers, and one sum in 16 rounds to high.
   op = with_stream(std::move(op), {"next_to_high", DType::f64, {1.0, 1.0 + 0x1p-49}, 3041});
   op = with_stream(std::move(op), {"one_number", DType::f32, {2.5, 2.5}, 3041});
-  return with_stream(std::move(op), {"one_number", DType::f64, {2.5, 2.5}, 3041});
+  op = with_stream(std::move(op), {"one_number", DType::f64, {2.5, 2.5}, 3041});
+  // The lower end lies between two numbers of f32, of which the range has seven.
+  op = with_stream(std::move(op), {"few_numbers", DType::f32, {1 + 0x1p-25, 1 + 0x1p-20}, 3041});
+  return with_usual_numbers(std::move(op));
 }
 LOCKSTEP_BUILT_IN(122, random_normal) {
   OpDef op = random_op("random_normal", "mean + deviation z, z normal.", normal_like("normal_of_bits"));
-  return with_far_out(std::move(op));
+  return with_usual_numbers(with_far_out(std::move(op)));
 }
 LOCKSTEP_BUILT_IN(123, random_truncated_normal) {
   OpDef op = random_op("random_truncated_normal", "mean + deviation z, z normal within [-2, 2].",
                        normal_like("truncated_normal_of_bits"));
-  return with_far_out(std::move(op));
+  return with_usual_numbers(with_far_out(std::move(op)));
 }
 
 LOCKSTEP_BUILT_IN(124, random_permutation) {
@@ -460,6 +491,11 @@ LOCKSTEP_BUILT_IN(124, random_permutation) {
       OpCase c{"n" + std::to_string(n), {}, {}, case_scalars({}), {}, false};
       cases.push_back(c.with(ShapeAttrs{{n}}));
     }
+    // The upper halves of keys 1528 and 3197 of this stream are equal, and the lower ones decide against the indices.
+    std::vector<Scalar> scalars;
+    append_key(scalars, {339, 0x2a0000001bu});
+    OpCase c{"equal_upper_halves", {}, {}, std::move(scalars), {}, false};
+    cases.push_back(c.with(ShapeAttrs{{4000}}));
     return cases;
   };
   return op;

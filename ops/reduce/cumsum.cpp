@@ -110,6 +110,14 @@ std::vector<OpCase> cumsum_cases() {
   add("error/axis", {2, 3}, DType::f32, {2, 0});
   cases.back().error = ErrorId::axis_out_of_range;
   for (DType dtype : dtypes) add("middle_reversed", {2, 9, 4}, dtype, {1, 1});
+  for (DType dtype : dtypes) {
+    add("vector_reversed", {41}, dtype, {0, 1});
+    // Longer than a block of 1024. Differences of the oracle would take long.
+    add("long_reversed", {2, 1031}, dtype, {1, 1});
+    cases.back().gradient = false;
+    // The last case gets all layouts.
+    add("first_reversed", {7, 3, 4}, dtype, {0, 1});
+  }
   return cases;
 }
 

@@ -340,6 +340,18 @@ LOCKSTEP_BUILT_IN(64, argmax) {
       cases.push_back(c.with(ArgmaxAttrs{0}));
     }
     cases.push_back(OpCase{"error/axis", {{Shape{3}}}, {}, {}, ErrorId::axis_out_of_range}.with(ArgmaxAttrs{1}));
+    // Vectors of the other dtypes, with ties; and matrices, whose lines are so short that in many the last element is
+    // the largest.
+    const auto add = [&](const char* name, DType dtype, Shape shape, std::int64_t axis) {
+      OpCase c{std::string(name_of(dtype)) + "/" + name, {{shape, dtype, {CaseValues::Kind::indices, -4, 4}}}};
+      c.gradient = false;
+      cases.push_back(c.with(ArgmaxAttrs{axis}));
+    };
+    for (DType dtype : {DType::f64, DType::f16, DType::bf16}) add("vector", dtype, {37}, 0);
+    for (DType dtype : {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i32, DType::i64}) {
+      add("rows", dtype, {40, 3}, 1);
+      add("columns", dtype, {3, 40}, 0);
+    }
     return cases;
   };
   return op;

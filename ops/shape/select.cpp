@@ -167,6 +167,16 @@ LOCKSTEP_BUILT_IN(107, gather) {
     cases.push_back(
         OpCase{"error/dtype", {{Shape{4, 3}}, {Shape{2}, DType::f32}}, {}, {}, ErrorId::dtype_not_accepted}.with(
             AxisAttrs{0}));
+    // Elements of a vector: slices of one element.
+    for (DType dtype : {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i32, DType::i64, DType::u8,
+                        DType::boolean, DType::i8}) {
+      for (DType index : {DType::i32, DType::i64}) {
+        OpCase c{std::string(name_of(dtype)) + "/" + std::string(name_of(index)) + "/vector",
+                 {{Shape{23}, dtype}, index_input({35}, index, 23)}};
+        c.gradient = types::floating.has(dtype);
+        cases.push_back(c.with(AxisAttrs{0}));
+      }
+    }
     return cases;
   };
   return op;
@@ -321,6 +331,9 @@ LOCKSTEP_BUILT_IN(109, one_hot) {
     for (DType dtype : {DType::f16, DType::i8, DType::u8, DType::i64}) {
       for (DType label : {DType::i32, DType::i64}) add_vector(dtype, label);
     }
+    // More classes than 16 bits count.
+    const CaseInput far_label{Shape{1}, DType::i64, {CaseValues::Kind::indices, 69990, 70000}};
+    cases.push_back(OpCase{"f32/i64/very_deep", {far_label}, {}, {}, {}, false}.with(OneHotAttrs{70001, 0}));
     return cases;
   };
   return op;

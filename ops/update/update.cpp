@@ -1,5 +1,8 @@
 #include "ops/update/update.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "ops/built_in.h"
 #include "ops/infer.h"
 #include "ops/pointwise.h"
@@ -10,8 +13,9 @@ namespace {
 // The variable comes first, then the optimizer's slots, the gradient last; all but the gradient are updated in place.
 // Slots have the dtype in which the update computes: sums over many steps would stop growing in f16 and bf16, and
 // squares of gradients would vanish.
+// `usual` are the numbers of some calls that training makes, which a kernel may treat by themselves.
 OpDef update_op(std::string name, std::string doc, std::vector<std::string> state, std::vector<std::string> scalars,
-                OpDef::Body body) {
+                std::vector<std::vector<double>> usual, OpDef::Body body) {
   OpDef op = make_pointwise_op(
       std::move(name), state.size() + 1, std::move(body),
       {.doc = std::move(doc), .error_class = ErrorClass::composed, .values = {CaseValues::Kind::range, 0.1, 1}});
@@ -50,7 +54,7 @@ OpDef update_op(std::string name, std::string doc, std::vector<std::string> stat
     for (std::size_t i = 0; i < count; ++i) c.set(i, i == 0 ? c.group_dtype() : computed, c.shape(0));
   };
   const std::string registered = op.name;
-  op.cases = [registered, count] {
+  op.cases = [registered, count, usual = std::move(usual)] {
     const OpDef* self = find_op(registered);
     std::vector<OpCase> all = pointwise_cases(*self, {{CaseValues::Kind::range, 0.1, 1}}), kept;
     for (OpCase& c : all) {
@@ -59,6 +63,17 @@ OpDef update_op(std::string name, std::string doc, std::vector<std::string> stat
       for (std::size_t i = 1; i < count; ++i) c.inputs[i].dtype = compute_dtype(c.inputs[0].dtype);
       c.gradient = false;
       if (same && !c.error) kept.push_back(std::move(c));
+    }
+    const auto is_vector = [](const OpCase& c) { return c.inputs[0].shape == Shape{17}; };
+    std::vector<OpCase> vectors;  // one of each dtype
+    std::copy_if(kept.begin(), kept.end(), std::back_inserter(vectors), is_vector);
+    for (const OpCase& vector : vectors) {
+      for (std::size_t k = 0; k < usual.size(); ++k) {
+        OpCase c = vector;
+        c.name = std::string(name_of(c.inputs[0].dtype)) + "/usual" + std::to_string(k);
+        c.scalars.assign(usual[k].begin(), usual[k].end());
+        kept.push_back(std::move(c));
+      }
     }
     return kept;
   };
@@ -70,7 +85,7 @@ OpDef update_op(std::string name, std::string doc, std::vector<std::string> stat
 namespace defs {
 
 LOCKSTEP_BUILT_IN(140, sgd_update) {
-  return update_op("sgd_update", "w - rate g.", {"w"}, {"rate"},
+  return update_op("sgd_update", "w - rate g.", {"w"}, {"rate"}, {{0.0}, {1.0}},
                    [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
                      const Expr w = in[0], g = in[1], rate = in[2];
                      return std::vector<Expr>{w - rate * g};
@@ -78,13 +93,16 @@ LOCKSTEP_BUILT_IN(140, sgd_update) {
 }
 
 LOCKSTEP_BUILT_IN(141, momentum_update) {
-  return update_op(
-      "momentum_update", "Momentum: v' = momentum v + g; w' = w - rate (blend v' + direct g).", {"w", "v"},
-      {"rate", "momentum", "blend", "direct"}, [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
-        const Expr w = in[0], v = in[1], g = in[2], rate = in[3], momentum = in[4], blend = in[5], direct = in[6];
-        const Expr velocity = momentum * v + g;
-        return std::vector<Expr>{w - rate * (blend * velocity + direct * g), velocity};
-      });
+  return update_op("momentum_update", "Momentum: v' = momentum v + g; w' = w - rate (blend v' + direct g).", {"w", "v"},
+                   {"rate", "momentum", "blend", "direct"},
+                   // Plain, Nesterov's, and without momentum.
+                   {{0.01, 0.9, 1, 0}, {0.01, 0.9, 0.9, 1}, {0.01, 0, 1, 0}},
+                   [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
+                     const Expr w = in[0], v = in[1], g = in[2], rate = in[3], momentum = in[4], blend = in[5],
+                                direct = in[6];
+                     const Expr velocity = momentum * v + g;
+                     return std::vector<Expr>{w - rate * (blend * velocity + direct * g), velocity};
+                   });
 }
 
 LOCKSTEP_BUILT_IN(142, adam_update) {
@@ -92,6 +110,10 @@ LOCKSTEP_BUILT_IN(142, adam_update) {
                    "Adam, with decoupled weight decay. What follows from the betas comes as numbers, computed in f64.",
                    {"w", "m", "u"},
                    {"rate", "b1", "b2", "one_minus_b1", "one_minus_b2", "c1", "c2", "epsilon", "decay"},
+                   // The first step, a late step, and one with decay and a large epsilon.
+                   {{0.001, 0.9, 0.999, 0.1, 0.001, 10, 1000, 1e-8, 0},
+                    {0.001, 0.9, 0.999, 0.1, 0.001, 1, 1, 1e-8, 0},
+                    {0.01, 0, 0.9, 1, 0.1, 1, 10, 1, 0.1}},
                    [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
                      const Expr w = in[0], m = in[1], u = in[2], g = in[3];
                      const Expr rate = in[4], b1 = in[5], b2 = in[6], one_minus_b1 = in[7], one_minus_b2 = in[8];
