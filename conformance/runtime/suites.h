@@ -29,6 +29,8 @@ std::vector<RuntimeCase> far_cases();
 std::vector<RuntimeCase> abi_cases();
 std::vector<RuntimeCase> alone_cases();
 std::vector<RuntimeCase> kernel_query_cases();
+std::vector<RuntimeCase> refusal_cases();
+std::vector<RuntimeCase> kept_kernel_cases();
 std::vector<RuntimeCase> honour_cases();
 std::vector<RuntimeCase> version_cases();
 std::vector<RuntimeCase> thread_cases();
