@@ -101,6 +101,7 @@ std::vector<std::int64_t> TestHost::cuts(std::int64_t n, std::int64_t grain) con
 
 void LKS_CALL TestHost::parallel_for(void* host, std::int64_t n, std::int64_t grain, lks_range_fn fn, void* arg) {
   TestHost& h = self(host);
+  if (h.visitor_ && !inside_piece) h.visitor_();
   if (n <= 0) return;
   if (inside_piece || h.style_.pieces <= 1) return fn(arg, 0, n);
   const std::vector<std::int64_t> ends = h.cuts(n, grain);

@@ -67,7 +67,8 @@ class TestHost {
     TestHost& host_;
   };
 
-  /// Sets a function to call at each fault point before it is counted; nullptr removes it. Not while a command runs.
+  /// Sets a function to call at each fault point before it is counted, and at each parallel loop; nullptr removes it.
+  /// Not while a command runs.
   void set_visitor(std::function<void()> visitor) { visitor_ = std::move(visitor); }
 
   /// Not while a command runs.
