@@ -38,8 +38,10 @@ class HeldLaunch {
     }
     for (const Operand& output : sample_.outputs) {
       buffers_.emplace_back(s, output.span());
+      queue.fill(buffers_.back(), 0, output.span(), 0xff);  // as run_sample does, for the gaps between elements
       locations.push_back({&buffers_.back(), 0});
     }
+    queue.finish();
     outputs_.assign(locations.end() - static_cast<std::ptrdiff_t>(sample_.outputs.size()), locations.end());
     const u64 workspace = kernel_.info().workspace_bytes;
     if (workspace > 0) buffers_.emplace_back(s, workspace);
