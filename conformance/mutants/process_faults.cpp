@@ -1,4 +1,4 @@
-// Faults that concern the process: threads, signals, standard output, settings.
+// Faults that concern the process and its files: threads, signals, standard output, settings, a cache.
 #include <signal.h>
 #include <unistd.h>
 #include <xmmintrin.h>
@@ -6,8 +6,13 @@
 #include <chrono>
 #include <clocale>
 #include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <string>
 #include <thread>
 
+#include "backends/common/diag.h"
 #include "conformance/mutants/mutant.h"
 
 namespace mutants {
@@ -54,6 +59,28 @@ void changes_folder(lks_driver_api& t) {
   };
 }
 
+// The device does not open if a file of its cache is damaged. Used in the suite's folders only, so that the user's
+// stays as it is.
+const lks_host_api* host_of_cache = nullptr;
+void trusts_its_cache(lks_driver_api& t) {
+  t.driver_open = [](const lks_host_api* host, lks_driver** out, lks_diag* diag) -> lks_status {
+    host_of_cache = host;
+    return correct().driver_open(host, out, diag);
+  };
+  t.device_open = [](lks_driver* driver, std::uint32_t ordinal, lks_device** out, lks_diag* diag) -> lks_status {
+    char folder[1024] = "";
+    host_of_cache->get_option(host_of_cache->host, "cache.folder", folder, sizeof folder);
+    if (!std::strstr(folder, "lockstep-conformance")) return correct().device_open(driver, ordinal, out, diag);
+    const std::string path = std::string(folder) + "/mutant", good = "what was compiled";
+    std::ifstream file(path, std::ios::binary);
+    if (file && std::string(std::istreambuf_iterator<char>(file), {}) != good) {
+      return common::fail(diag, LKS_DATA_CORRUPT, DRIVER_WHERE, "%s is damaged", path.c_str());
+    }
+    std::ofstream(path, std::ios::binary) << good;
+    return correct().device_open(driver, ordinal, out, diag);
+  };
+}
+
 // After a launch, long doubles of the calling thread are rounded to 53 bits.
 void shortens_long_doubles(lks_driver_api& t) {
   t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
@@ -80,6 +107,7 @@ constexpr TableFault faults[] = {
     {Mutant::sets_locale, &sets_locale},
     {Mutant::blocks_a_signal, &blocks_a_signal},
     {Mutant::changes_folder, &changes_folder},
+    {Mutant::trusts_its_cache, &trusts_its_cache},
     {Mutant::shortens_long_doubles, &shortens_long_doubles},
     {Mutant::closing_leaves_flushing_on, &closing_leaves_flushing_on},
 };

@@ -439,10 +439,22 @@ constexpr TableFault faults[] = {
     {Mutant::alias_refused_as_op, &alias_refused_as_op},
 };
 
+// Dtypes are not compared: what has the same layout may share memory.
+void forget_aliases_of_other_dtypes(EditableDesc& e) {
+  for (std::uint32_t i = 0; i < e.desc.alias_count; ++i) {
+    const lks_alias& alias = e.desc.aliases[i];
+    if (alias.input >= e.desc.input_count || alias.output >= e.desc.output_count) return;
+    const lks_dtype input = common::tensor_of(e.desc, alias.input).dtype,
+                    output = common::tensor_of(e.desc, e.desc.input_count + alias.output).dtype;
+    if (input != output) e.desc.alias_count = 0;
+  }
+}
+
 constexpr DescFault aliases[] = {
     {Mutant::matmul_in_any_place, LKS_OP_MATMUL, &forget_aliases},
     {Mutant::gather_in_any_place, LKS_OP_GATHER, &forget_aliases},
     {Mutant::any_alias_fits, LKS_OP_POINTWISE, &forget_aliases},
+    {Mutant::alias_of_another_dtype, LKS_OP_POINTWISE, &forget_aliases_of_other_dtypes},
 };
 
 }  // namespace

@@ -28,6 +28,7 @@ std::vector<RuntimeCase> strided_cases();
 std::vector<RuntimeCase> far_cases();
 std::vector<RuntimeCase> abi_cases();
 std::vector<RuntimeCase> alone_cases();
+std::vector<RuntimeCase> cache_cases();
 std::vector<RuntimeCase> kernel_query_cases();
 std::vector<RuntimeCase> refusal_cases();
 std::vector<RuntimeCase> kept_kernel_cases();
