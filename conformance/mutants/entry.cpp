@@ -178,7 +178,8 @@ bool apply(lks_driver_api& table) {
     table.kernel_query = &kernel_query;
     table.kernel_prepare = &kernel_prepare;
   }
-  for (const auto faults : {table_faults(), memory_faults(), queue_faults(), error_faults(), wait_faults()}) {
+  for (const auto faults : {table_faults(), memory_faults(), queue_faults(), error_faults(), wait_faults(),
+                            order_faults(), preparation_faults(), process_faults()}) {
     for (const TableFault& fault : faults) {
       if (fault.mutant != mutant) continue;
       fault.change(table);

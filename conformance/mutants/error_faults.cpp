@@ -38,6 +38,25 @@ void diag_without_text(lks_driver_api& t) {
   };
 }
 
+// Texts are in Latin-1.
+void diag_in_latin_1(lks_driver_api& t) {
+  t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
+                      lks_diag* diag) -> lks_status {
+    const lks_status status = correct().buffer_alloc(device, heap, bytes, out, diag);
+    if (status != LKS_OK) std::snprintf(diag->what, sizeof diag->what, "plus de m\xe9moire");
+    return status;
+  };
+}
+
+void map_refused_without_reason(lks_driver_api& t) {
+  t.buffer_map = [](lks_device* device, lks_buffer* buffer, std::uint64_t offset, std::uint64_t bytes, void** out,
+                    lks_diag* diag) -> lks_status {
+    const lks_status status = correct().buffer_map(device, buffer, offset, bytes, out, diag);
+    if (status == LKS_UNSUPPORTED) diag->reason = LKS_REASON_NONE;
+    return status;
+  };
+}
+
 // Every failure of a submission is said to be of its first launch.
 void first_launch_blamed(lks_driver_api& t) {
   t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
@@ -120,6 +139,38 @@ void failed_launch_has_written(lks_driver_api& t) {
   };
 }
 
+// The launches of a unit are submitted one by one: if one cannot be, those before it have run.
+void units_in_parts(lks_driver_api& t) {
+  t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
+                      lks_diag* diag) -> lks_status {
+    lks_status status = LKS_OK;
+    for (std::uint32_t i = 0; i < count && status == LKS_OK; ++i) {
+      status = correct().queue_launch(queue, &LKS_ELEMENT(lks_launch, launches, i), 1, value, diag);
+      if (status == LKS_INVALID_ARGUMENT) common::set_launch(diag, i);
+    }
+    return status;
+  };
+}
+
+// A read whose submission fails has filled the host's memory.
+void failed_read_has_written(lks_driver_api& t) {
+  t.queue_read = [](lks_queue* queue, void* dst, lks_buffer* src, std::uint64_t offset, std::uint64_t bytes,
+                    std::uint64_t* value, lks_diag* diag) -> lks_status {
+    std::memcpy(dst, static_cast<char*>(src->data) + offset, bytes);
+    return correct().queue_read(queue, dst, src, offset, bytes, value, diag);
+  };
+}
+
+// Launches take turns, also while a launch asks the host.
+void launches_under_a_lock(lks_driver_api& t) {
+  t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
+                      lks_diag* diag) -> lks_status {
+    static std::mutex turn;
+    const std::lock_guard lock(turn);
+    return correct().queue_launch(queue, launches, count, value, diag);
+  };
+}
+
 // -------------------------------------------------------------------------------------------------------- fault points
 
 std::atomic<bool> stuck{false};
@@ -136,6 +187,7 @@ std::map<lks_driver*, std::unique_ptr<ChangedHost>> hosts;
 
 using FaultPoint = lks_status(LKS_CALL*)(const lks_host_api& real, std::uint32_t kind, const char* site);
 FaultPoint changed_fault_point = nullptr;
+bool loops_take_turns = false;
 
 const lks_host_api& real_of(void* host) { return static_cast<ChangedHost*>(host)->real; }
 
@@ -149,6 +201,9 @@ std::unique_ptr<ChangedHost> changed(const lks_host_api& real) {
     return real_of(h).get_option(real_of(h).host, key, buf, size);
   };
   host->api.parallel_for = [](void* h, std::int64_t n, std::int64_t grain, lks_range_fn fn, void* arg) {
+    static std::mutex turn;
+    std::unique_lock lock(turn, std::defer_lock);
+    if (loops_take_turns) lock.lock();
     real_of(h).parallel_for(real_of(h).host, n, grain, fn, arg);
   };
   host->api.thread_count = [](void* h) -> std::uint32_t { return real_of(h).thread_count(real_of(h).host); };
@@ -182,6 +237,12 @@ void with_fault_point(lks_driver_api& t, FaultPoint fault_point) {
 // Calls the real host's fault_point.
 lks_status ask(const lks_host_api& real, std::uint32_t kind, const char* site) {
   return real.fault_point(real.host, kind, site);
+}
+
+// A parallel loop waits for those of other threads.
+void loops_under_a_lock(lks_driver_api& t) {
+  loops_take_turns = true;
+  with_fault_point(t, &ask);
 }
 
 void no_fault_points(lks_driver_api& t) {
@@ -256,6 +317,12 @@ void failed_submit_has_run(lks_driver_api& t) {
 constexpr TableFault faults[] = {
     {Mutant::diag_without_text, &diag_without_text},
     {Mutant::late_failure_without_text, &late_failure_without_text},
+    {Mutant::diag_in_latin_1, &diag_in_latin_1},
+    {Mutant::map_refused_without_reason, &map_refused_without_reason},
+    {Mutant::units_in_parts, &units_in_parts},
+    {Mutant::failed_read_has_written, &failed_read_has_written},
+    {Mutant::launches_under_a_lock, &launches_under_a_lock},
+    {Mutant::loops_under_a_lock, &loops_under_a_lock},
     {Mutant::first_launch_blamed, &first_launch_blamed},
     {Mutant::failed_launch_untold, &failed_launch_untold},
     {Mutant::diag_written_past, &diag_written_past},

@@ -1,4 +1,8 @@
-// Faults that ignore a part of the kernel description: programs, the order of operands, flags or extensions.
+// Faults that ignore a part of the kernel description: programs, the order of operands, flags, layouts, extensions or
+// versions of functions.
+#include <map>
+#include <mutex>
+#include <string>
 #include <vector>
 
 #include "conformance/mutants/mutant.h"
@@ -93,6 +97,35 @@ void first_program_only(EditableDesc& e) {
   if (e.desc.program_count > 1) e.desc.program_count = 1;
 }
 
+void forget_layouts(EditableDesc& e) {
+  change_tensors(e, [](lks_tensor_desc& t) { t.layout = LKS_LAYOUT_STRIDED; });
+}
+void forget_results(EditableDesc& e) { e.desc.results = nullptr; }
+
+// A function is known by its name: the first body of each name serves for all.
+void first_body_of_each_name(EditableDesc& e) {
+  static std::mutex mutex;
+  static std::map<std::string, const lks_program*> bodies;
+  if (e.desc.program_count != 1 || e.desc.programs[0].program->function_count == 0) return;
+  struct Known {
+    std::vector<lks_function> functions;
+    lks_program program;
+    lks_attached_program attached;
+  };
+  auto known = std::make_shared<Known>();
+  known->program = *e.desc.programs[0].program;
+  known->functions.assign(known->program.functions, known->program.functions + known->program.function_count);
+  for (lks_function& function : known->functions) {
+    const std::lock_guard lock(mutex);
+    function.body = bodies.try_emplace(function.name, function.body).first->second;
+  }
+  known->program.functions = known->functions.data();
+  known->attached = e.desc.programs[0];
+  known->attached.program = &known->program;
+  e.desc.programs = &known->attached;
+  e.storage = known;
+}
+
 constexpr DescFault faults[] = {
     {Mutant::matmul_ignores_programs, LKS_OP_MATMUL, &forget_programs},
     {Mutant::max_ignores_programs, LKS_OP_MAX, &forget_programs},
@@ -107,6 +140,9 @@ constexpr DescFault faults[] = {
     {Mutant::later_extensions_ignored, LKS_OP_SUM, &forget_later_extensions},
     {Mutant::body_takes_inputs_in_order, LKS_OP_POINTWISE, &forget_inputs_of_body},
     {Mutant::first_program_only, LKS_OP_POINTWISE, &first_program_only},
+    {Mutant::layouts_ignored, any_op, &forget_layouts},
+    {Mutant::results_ignored, LKS_OP_MATMUL, &forget_results},
+    {Mutant::function_versions_ignored, LKS_OP_POINTWISE, &first_body_of_each_name},
 };
 
 }  // namespace

@@ -1,14 +1,18 @@
 // Faults in memory management: buffers, maps, leaks, numbers of free bytes.
+#include <fcntl.h>
 #include <sys/mman.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <set>
 #include <utility>
 #include <vector>
 
+#include "backends/common/diag.h"
 #include "backends/host/tensor_view.h"
 #include "conformance/mutants/mutant.h"
 
@@ -49,6 +53,63 @@ void leaks_large_transfers(lks_driver_api& t) {
                      std::uint64_t* value, lks_diag* diag) -> lks_status {
     if (bytes > (1 << 20)) lose(200);
     return correct().queue_write(queue, dst, offset, src, bytes, value, diag);
+  };
+}
+
+void leaks_units(lks_driver_api& t) {
+  t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
+                      lks_diag* diag) -> lks_status {
+    if (count > 1) lose(200);
+    return correct().queue_launch(queue, launches, count, value, diag);
+  };
+}
+
+// Copies on transfer queues leak memory.
+std::mutex transfer_mutex;
+std::set<lks_queue*> transfer_queues;
+void leaks_on_transfer_queues(lks_driver_api& t) {
+  t.queue_create = [](lks_device* device, std::uint32_t kind, lks_queue** out, lks_timeline** timeline,
+                      lks_diag* diag) -> lks_status {
+    const lks_status status = correct().queue_create(device, kind, out, timeline, diag);
+    if (status != LKS_OK) return status;
+    const std::lock_guard lock(transfer_mutex);
+    kind == LKS_QUEUE_TRANSFER ? void(transfer_queues.insert(*out)) : void(transfer_queues.erase(*out));
+    return status;
+  };
+  t.queue_copy = [](lks_queue* queue, lks_buffer* dst, std::uint64_t dst_offset, lks_buffer* src,
+                    std::uint64_t src_offset, std::uint64_t bytes, std::uint64_t* value, lks_diag* diag) -> lks_status {
+    {
+      const std::lock_guard lock(transfer_mutex);
+      if (transfer_queues.count(queue)) lose(200);
+    }
+    return correct().queue_copy(queue, dst, dst_offset, src, src_offset, bytes, value, diag);
+  };
+}
+
+// Asking for free memory opens a file and does not close it.
+void memory_question_leaks_a_file(lks_driver_api& t) {
+  t.device_memory = [](lks_driver* driver, std::uint32_t ordinal, lks_device* device, std::uint32_t heap,
+                       std::uint64_t* total, std::uint64_t* free_bytes, lks_diag* diag) -> lks_status {
+    [[maybe_unused]] static volatile int lost = -1;
+    lost = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return correct().device_memory(driver, ordinal, device, heap, total, free_bytes, diag);
+  };
+}
+
+void leaks_imports(lks_driver_api& t) {
+  t.get_group = [](lks_driver* driver, std::uint64_t capability) -> const void* {
+    static const lks_import_export_group* own = nullptr;
+    static lks_import_export_group leaking;
+    const void* const group = correct().get_group(driver, capability);
+    if (!group || capability != LKS_CAP_IMPORT_EXPORT) return group;
+    own = static_cast<const lks_import_export_group*>(group);
+    leaking = *own;
+    leaking.buffer_import = [](lks_device* device, std::uint32_t kind, std::uint64_t handle, std::uint64_t bytes,
+                               lks_buffer** out, lks_diag* diag) -> lks_status {
+      lose(200);
+      return own->buffer_import(device, kind, handle, bytes, out, diag);
+    };
+    return &leaking;
   };
 }
 
@@ -98,6 +159,16 @@ void all_is_free(lks_driver_api& t) {
                        std::uint64_t* total, std::uint64_t* free_bytes, lks_diag* diag) -> lks_status {
     const lks_status status = correct().device_memory(driver, ordinal, device, heap, total, free_bytes, diag);
     *free_bytes = *total;
+    return status;
+  };
+}
+
+// Without an open device, all memory of the heap is said to be none.
+void closed_device_has_no_memory(lks_driver_api& t) {
+  t.device_memory = [](lks_driver* driver, std::uint32_t ordinal, lks_device* device, std::uint32_t heap,
+                       std::uint64_t* total, std::uint64_t* free_bytes, lks_diag* diag) -> lks_status {
+    const lks_status status = correct().device_memory(driver, ordinal, device, heap, total, free_bytes, diag);
+    if (status == LKS_OK && !device) *total = *free_bytes = 0;
     return status;
   };
 }
@@ -194,6 +265,53 @@ void unmap_ends_all(lks_driver_api& t) {
   };
 }
 
+// A buffer has at most eight mappings at a time.
+void eight_mappings(lks_driver_api& t) {
+  t.buffer_map = [](lks_device* device, lks_buffer* buffer, std::uint64_t offset, std::uint64_t bytes, void** out,
+                    lks_diag* diag) -> lks_status {
+    const lks_status status = correct().buffer_map(device, buffer, offset, bytes, out, diag);
+    if (status != LKS_OK) return status;
+    const std::lock_guard lock(mutex);
+    if (extras[buffer].maps >= 8) return common::fail(diag, LKS_UNAVAILABLE, DRIVER_WHERE, "no ninth mapping");
+    ++extras[buffer].maps;
+    return LKS_OK;
+  };
+  t.buffer_unmap = [](lks_device* device, lks_buffer* buffer) {
+    {
+      const std::lock_guard lock(mutex);
+      --extras[buffer].maps;
+    }
+    correct().buffer_unmap(device, buffer);
+  };
+  t.buffer_free = [](lks_device* device, lks_buffer* buffer) {
+    {
+      const std::lock_guard lock(mutex);
+      extras.erase(buffer);
+    }
+    correct().buffer_free(device, buffer);
+  };
+}
+
+// There are at most a thousand buffers at a time.
+std::atomic<int> live_buffers{0};
+void a_thousand_buffers(lks_driver_api& t) {
+  t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
+                      lks_diag* diag) -> lks_status {
+    const lks_status status = correct().buffer_alloc(device, heap, bytes, out, diag);
+    if (status != LKS_OK || ++live_buffers <= 1000) return status;
+    --live_buffers;
+    correct().buffer_free(device, *out);
+    common::fail(diag, LKS_OUT_OF_MEMORY, DRIVER_WHERE, "no buffer is left");
+    diag->requested_bytes = bytes;
+    diag->free_bytes = std::uint64_t{1} << 30;
+    return LKS_OUT_OF_MEMORY;
+  };
+  t.buffer_free = [](lks_device* device, lks_buffer* buffer) {
+    --live_buffers;
+    correct().buffer_free(device, buffer);
+  };
+}
+
 // Any heap index is accepted and means heap 0.
 void any_heap_accepted(lks_driver_api& t) {
   t.buffer_alloc = [](lks_device* device, std::uint32_t, std::uint64_t bytes, lks_buffer** out,
@@ -219,6 +337,15 @@ void out_of_memory_without_numbers(lks_driver_api& t) {
                       lks_diag* diag) -> lks_status {
     const lks_status status = correct().buffer_alloc(device, heap, bytes, out, diag);
     if (status == LKS_OUT_OF_MEMORY) diag->requested_bytes = diag->free_bytes = 0;
+    return status;
+  };
+}
+
+void out_of_memory_of_another_heap(lks_driver_api& t) {
+  t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
+                      lks_diag* diag) -> lks_status {
+    const lks_status status = correct().buffer_alloc(device, heap, bytes, out, diag);
+    if (status == LKS_OUT_OF_MEMORY) diag->heap = 1;
     return status;
   };
 }
@@ -261,6 +388,14 @@ constexpr TableFault faults[] = {
     {Mutant::leaks_after_failed_launch, &leaks_after_failed_launch},
     {Mutant::leaks_on_recovery, &leaks_on_recovery},
     {Mutant::leaks_large_transfers, &leaks_large_transfers},
+    {Mutant::leaks_units, &leaks_units},
+    {Mutant::leaks_on_transfer_queues, &leaks_on_transfer_queues},
+    {Mutant::memory_question_leaks_a_file, &memory_question_leaks_a_file},
+    {Mutant::leaks_imports, &leaks_imports},
+    {Mutant::closed_device_has_no_memory, &closed_device_has_no_memory},
+    {Mutant::eight_mappings, &eight_mappings},
+    {Mutant::a_thousand_buffers, &a_thousand_buffers},
+    {Mutant::out_of_memory_of_another_heap, &out_of_memory_of_another_heap},
     {Mutant::opening_leaks, &opening_leaks},
     {Mutant::leaks_long_programs, &leaks_kernels_where<&has_long_program>},
     {Mutant::leaks_high_ranks, &leaks_kernels_where<&has_high_rank>},

@@ -136,6 +136,9 @@ std::span<const TableFault> memory_faults();
 std::span<const TableFault> queue_faults();
 std::span<const TableFault> error_faults();
 std::span<const TableFault> wait_faults();
+std::span<const TableFault> order_faults();
+std::span<const TableFault> preparation_faults();
+std::span<const TableFault> process_faults();
 std::span<const DescFault> alias_faults();
 std::span<const DescFault> honour_faults();
 

@@ -151,6 +151,16 @@ void write_drops_tail(lks_driver_api& t) {
   };
 }
 
+// The last of the host's bytes are read in a block of 16.
+void write_reads_past_its_source(lks_driver_api& t) {
+  t.queue_write = [](lks_queue* queue, lks_buffer* dst, std::uint64_t offset, const void* src, std::uint64_t bytes,
+                     std::uint64_t* value, lks_diag* diag) -> lks_status {
+    [[maybe_unused]] static volatile char last = 0;
+    if (bytes > 0) last = static_cast<const char*>(src)[(bytes + 15) / 16 * 16 - 1];
+    return correct().queue_write(queue, dst, offset, src, bytes, value, diag);
+  };
+}
+
 // Reads are rounded up to multiples of eight bytes and overrun the destination.
 void read_rounds_up(lks_driver_api& t) {
   t.queue_read = [](lks_queue* queue, void* dst, lks_buffer* src, std::uint64_t offset, std::uint64_t bytes,
@@ -318,6 +328,13 @@ void first_of_several(lks_driver_api& t) {
   };
 }
 
+void units_end_at_256(lks_driver_api& t) {
+  t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
+                      lks_diag* diag) -> lks_status {
+    return correct().queue_launch(queue, launches, std::min(count, 256u), value, diag);
+  };
+}
+
 // Indexes the host's array by the size of the driver's own lks_launch.
 void launches_by_own_size(lks_driver_api& t) {
   t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
@@ -365,6 +382,7 @@ constexpr TableFault faults[] = {
     {Mutant::flush_fails, &flush_fails},
     {Mutant::write_drops_tail, &write_drops_tail},
     {Mutant::writes_not_copied, &writes_not_copied},
+    {Mutant::write_reads_past_its_source, &write_reads_past_its_source},
     {Mutant::read_rounds_up, &read_rounds_up},
     {Mutant::copy_rounds_offset, &copy_rounds_offset},
     {Mutant::fill_repeats_low_byte, &fill_repeats_low_byte},
@@ -383,6 +401,7 @@ constexpr TableFault faults[] = {
     {Mutant::waits_in_32_bits, &waits_in_32_bits},
     {Mutant::queue_waits_in_32_bits, &queue_waits_in_32_bits},
     {Mutant::first_of_several, &first_of_several},
+    {Mutant::units_end_at_256, &units_end_at_256},
     {Mutant::launches_by_own_size, &launches_by_own_size},
     {Mutant::launches_out_of_order, &launches_out_of_order},
     {Mutant::unit_done_before_last, &unit_done_before_last},

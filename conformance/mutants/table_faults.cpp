@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 #include <mutex>
 #include <thread>
 
@@ -357,6 +358,9 @@ void claims_determinism(const lks_kernel_desc&, lks_kernel_info& info) {
 void claims_correct_rounding(const lks_kernel_desc&, lks_kernel_info& info) { info.max_ulp = 0.5f; }
 // A smaller error than the final rounding of the result alone.
 void claims_small_errors(const lks_kernel_desc&, lks_kernel_info& info) { info.gamma_factor = 1e-3f; }
+void costs_are_nan(const lks_kernel_desc&, lks_kernel_info& info) {
+  info.cost_flops = std::numeric_limits<double>::quiet_NaN();
+}
 void wants_workspace(const lks_kernel_desc&, lks_kernel_info& info) {
   if (info.workspace_bytes < 64) info.workspace_bytes = 64;
 }
@@ -371,6 +375,7 @@ constexpr InfoFault claims[] = {
     {Mutant::changes_from_run_to_run, LKS_OP_MATMUL, &claims_determinism},
     {Mutant::overclaimed_ulp, LKS_OP_POINTWISE, &claims_correct_rounding},
     {Mutant::overclaimed_gamma, LKS_OP_MATMUL, &claims_small_errors},
+    {Mutant::costs_are_nan, LKS_OP_SUM, &costs_are_nan},
     {Mutant::sum_reads_workspace, LKS_OP_SUM, &wants_workspace},
     {Mutant::extents_baked_in, LKS_OP_SUM, &depends_on_nothing},
 };

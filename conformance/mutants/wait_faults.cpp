@@ -8,73 +8,28 @@
 #include "backends/common/diag.h"
 #include "backends/common/timeline.h"
 #include "backends/host/kernel.h"
+#include "conformance/mutants/known_queues.h"
 #include "conformance/mutants/mutant.h"
 
 namespace mutants {
 namespace {
 
-// For waits of drivers that wait too long: longer than the suite holds a queue back.
-constexpr std::uint64_t too_long = 40'000'000'000;
-
 std::mutex mutex;
 
-// ------------------------------------------------------------------------------------------------------------- queues
+// -------------------------------------------------------------------------------------------------------- recovering
 
 struct Recovered {
   std::uint64_t failed = 0, last = 0;
   lks_diag diag = common::empty_diag();
 };
-std::map<lks_timeline*, Recovered> recovered;         // the last failure of each queue's timeline
-std::map<lks_queue*, lks_timeline*> queue_timelines;  // of the queues that exist
-
-void remember_queues(lks_driver_api& t) {
-  t.queue_create = [](lks_device* device, std::uint32_t kind, lks_queue** out, lks_timeline** timeline,
-                      lks_diag* diag) -> lks_status {
-    const lks_status status = correct().queue_create(device, kind, out, timeline, diag);
-    if (status != LKS_OK) return status;
-    std::lock_guard lock(mutex);
-    queue_timelines[*out] = *timeline;
-    recovered.erase(*timeline);
-    return status;
-  };
-  t.queue_destroy = [](lks_queue* queue) {
-    {
-      std::lock_guard lock(mutex);
-      queue_timelines.erase(queue);
-    }
-    correct().queue_destroy(queue);
-  };
-}
-
-std::map<lks_queue*, lks_timeline*> all_queues() {
-  std::lock_guard lock(mutex);
-  return queue_timelines;
-}
-
-lks_timeline* timeline_of(lks_queue* queue) {
-  std::lock_guard lock(mutex);
-  return queue_timelines[queue];
-}
-
-// An empty fill, for which nothing waits, gives the newest value.
-lks_status enqueue_nothing(lks_queue* queue, std::uint64_t* value, lks_diag* diag) {
-  static lks_buffer nothing{nullptr, 0};
-  return correct().queue_fill(queue, &nothing, 0, 0, 0, 1, value, diag);
-}
-
-// Waits until what the queue has got so far is done.
-lks_status wait_for_newest(lks_queue* queue, lks_timeline* timeline, std::uint64_t timeout_ns) {
-  lks_diag ignored = common::empty_diag();
-  std::uint64_t newest = 0;
-  const lks_status status = enqueue_nothing(queue, &newest, &ignored);
-  return status == LKS_OK ? timeline->wait(newest, timeout_ns, &ignored) : status;
-}
-
-// -------------------------------------------------------------------------------------------------------- recovering
+std::map<lks_timeline*, Recovered> recovered;  // the last failure of each queue's timeline
 
 // Records the last failure that each queue has recovered from.
 void remember_failures(lks_driver_api& t) {
-  remember_queues(t);
+  remember_queues(t, [](lks_queue*, lks_timeline* timeline) {
+    std::lock_guard lock(mutex);
+    recovered.erase(timeline);
+  });
   t.queue_recover = [](lks_queue* queue, std::uint64_t* last, lks_diag* diag) -> lks_status {
     lks_timeline* const timeline = timeline_of(queue);
     Recovered r;
@@ -484,10 +439,22 @@ constexpr TableFault faults[] = {
     {Mutant::alias_refused_as_op, &alias_refused_as_op},
 };
 
+// Dtypes are not compared: what has the same layout may share memory.
+void forget_aliases_of_other_dtypes(EditableDesc& e) {
+  for (std::uint32_t i = 0; i < e.desc.alias_count; ++i) {
+    const lks_alias& alias = e.desc.aliases[i];
+    if (alias.input >= e.desc.input_count || alias.output >= e.desc.output_count) return;
+    const lks_dtype input = common::tensor_of(e.desc, alias.input).dtype,
+                    output = common::tensor_of(e.desc, e.desc.input_count + alias.output).dtype;
+    if (input != output) e.desc.alias_count = 0;
+  }
+}
+
 constexpr DescFault aliases[] = {
     {Mutant::matmul_in_any_place, LKS_OP_MATMUL, &forget_aliases},
     {Mutant::gather_in_any_place, LKS_OP_GATHER, &forget_aliases},
     {Mutant::any_alias_fits, LKS_OP_POINTWISE, &forget_aliases},
+    {Mutant::alias_of_another_dtype, LKS_OP_POINTWISE, &forget_aliases_of_other_dtypes},
 };
 
 }  // namespace

@@ -93,6 +93,9 @@ void description(const RuntimeTarget& target) {
                                  {info.reason, sizeof info.reason}}) {
     check(std::memchr(at, 0, size) != nullptr, "a text of the description is not terminated");
   }
+  for (const char* told : {info.name, info.vendor, info.version, info.reason}) {
+    check(is_utf8(told), "a text of the description is no UTF-8");
+  }
   const lks_device_info again = describe(s.api, s.driver, s.ordinal);
   check(std::memcmp(&again, &info, sizeof info) == 0,
         "an open device is described otherwise than before it was opened");
@@ -140,6 +143,9 @@ void groups(const RuntimeTarget& target) {
     check(group != nullptr, text("capability %llu is claimed and has no group", number));
     const auto size = static_cast<const lks_header*>(group)->size;
     check(size > sizeof(lks_header), text("the group of capability %llu is empty", number));
+    constexpr std::size_t import_export = offsetof(lks_import_export_group, buffer_import) + sizeof(void*);
+    check(bit != LKS_CAP_IMPORT_EXPORT || size >= import_export,
+          text("the group of LKS_CAP_IMPORT_EXPORT has %u bytes, not %zu or more", size, import_export));
     for (std::size_t at = sizeof(lks_header); at + sizeof(void*) <= size; at += sizeof(void*)) {
       void* slot = nullptr;
       std::memcpy(static_cast<void*>(&slot), static_cast<const char*>(group) + at, sizeof slot);
@@ -225,6 +231,26 @@ void two_at_once(const RuntimeTarget& target) {
   check_same_bytes(here.download(after), Bytes(64, 3), "memory of a driver after another one was closed");
 }
 
+// The driver that was opened first is closed first. The second one, which is in use, goes on.
+void first_closes_first(const RuntimeTarget& target) {
+  auto one = std::make_unique<Session>(target);
+  Session two(target);
+  const KernelSample sample = multiply_add_sample(100);
+  Queue queue(two);
+  const Kernel kernel(two, sample);
+  check(static_cast<bool>(kernel), "a pointwise program on i32 is refused");
+  {
+    Queue early(*one);
+    const Buffer buffer(*one, 64);
+    early.fill(buffer, 0, 64, 1);
+    check_same_bytes(early.download(buffer), Bytes(64, 1), "memory of the first of two drivers");
+  }
+  one.reset();
+  check_same_bytes(run_sample(two, queue, sample, kernel)[0], multiply_add(sample.values[0], sample.values[1]),
+                   "a kernel of a driver after one that was opened before it was closed");
+  check(static_cast<bool>(Kernel(two, sample)), "after another driver was closed, a kernel is refused");
+}
+
 }  // namespace
 
 std::vector<RuntimeCase> abi_cases() {
@@ -239,6 +265,8 @@ std::vector<RuntimeCase> abi_cases() {
       {"abi", "open_and_close", "the driver opens and closes fifty times", &open_and_close},
       {"abi", "load_and_unload", "the library loads and unloads many times and loses nothing", &load_and_unload},
       {"abi", "two_at_once", "two drivers opened from one library share nothing", &two_at_once},
+      {"abi", "first_closes_first", "a driver works on after one that was opened before it was closed",
+       &first_closes_first},
   };
 }
 

@@ -128,6 +128,15 @@ void impossible(const RuntimeTarget& target) {
         k.inputs[0].dims = {7};
       },
       "an alias of an output and a broadcast input");
+  for (const KernelSample& sample : kernel_samples(target.seed, 2)) {
+    if (!sample.program || sample.outputs.size() < 2 || !Kernel(s, sample)) continue;
+    refused(
+        [&](KernelSample& k) {
+          k = sample;  // its second output has another dtype than its input
+          k.aliases = {{1, 0}};
+        },
+        "an alias of an output and an input of another dtype");
+  }
   refused([](KernelSample& k) { k.aliases = {{0, 2}}; }, "an alias of an input that is not there");
   refused([](KernelSample& k) { k.aliases = {{1, 0}}; }, "an alias of an output that is not there");
 }

@@ -8,9 +8,12 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <clocale>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -49,6 +52,62 @@ void check_handlers(const Handlers& before, const char* when) {
                strsignal(static_cast<int>(number))));
   }
 }
+
+// What a library finds in its process, and leaves as it is.
+struct Surroundings {
+  sigset_t blocked;  // signals, on this thread
+  std::string locale, folder;
+};
+
+Surroundings surroundings() {
+  Surroundings now;
+  sigemptyset(&now.blocked);
+  pthread_sigmask(SIG_SETMASK, nullptr, &now.blocked);
+  now.locale = std::setlocale(LC_ALL, nullptr);
+  std::error_code error;
+  now.folder = std::filesystem::current_path(error).string();
+  return now;
+}
+
+void check_surroundings(const Surroundings& before) {
+  const Surroundings now = surroundings();
+  for (int number = 1; number < NSIG; ++number) {
+    check(sigismember(&now.blocked, number) == sigismember(&before.blocked, number),
+          text("after the driver was used, signal %d (%s) is blocked or not on this thread, and was otherwise before",
+               number, strsignal(number)));
+  }
+  check(now.locale == before.locale, "the driver changed the locale from " + before.locale + " to " + now.locale);
+  check(now.folder == before.folder, "the driver changed the current folder to " + now.folder);
+}
+
+// Takes what is printed on standard output until the end of the scope.
+class Printed {
+ public:
+  Printed() {
+    std::fflush(stdout);
+    std::FILE* const file = std::tmpfile();
+    if (!file) return;
+    saved_ = dup(STDOUT_FILENO);
+    dup2(fileno(file), STDOUT_FILENO);
+    std::fclose(file);
+  }
+  ~Printed() { end(); }
+  Printed(const Printed&) = delete;
+  Printed& operator=(const Printed&) = delete;
+
+  /// Returns the number of bytes that were printed.
+  long long end() {
+    if (saved_ < 0) return 0;
+    std::fflush(stdout);
+    const auto bytes = static_cast<long long>(lseek(STDOUT_FILENO, 0, SEEK_END));
+    dup2(saved_, STDOUT_FILENO);
+    close(std::exchange(saved_, -1));
+    return bytes;
+  }
+
+ private:
+  int saved_ = -1;
+};
 
 // The system removes a thread from its list a moment after the thread was joined.
 void check_threads(std::int64_t before) {
@@ -112,12 +171,19 @@ void list_devices_and_fork(const RuntimeTarget& target, const lks_driver_api& ap
 // Loads, uses and unloads the driver. Only the first time has the process opened no device before.
 void use_library(const RuntimeTarget& target, bool first) {
   const Handlers handlers = signal_handlers();
+  const Surroundings before = surroundings();
   const std::int64_t threads = footprint().threads;
+  Printed printed;
   DriverLibrary library(target.library);  // stays loaded until the threads are counted
   TestHost host;
   const lks_driver_api& api = library.table(host.api());
+  check(footprint().threads <= threads, "loading the library and calling its entry starts a thread");
   if (first) list_devices_and_fork(target, api, handlers);
   use_device(target);
+  const long long bytes = printed.end();
+  check(bytes == 0,
+        text("the driver prints on standard output, %lld bytes; programs use that for their results", bytes));
+  check_surroundings(before);
   check_handlers(handlers, "after driver_close");
   if (api.flags & LKS_DRIVER_UNLOADABLE) check_threads(threads);
 }

@@ -46,8 +46,9 @@ void alone(const RuntimeTarget& target) {
 std::vector<RuntimeCase> alone_cases() {
   return {
       {"abi", "alone",
-       "in a process of its own, and in its forked child, the driver opens, closes and unloads, leaves no thread or "
-       "signal handler behind, and the process ends",
+       "in a process of its own, and in its forked child, the driver opens, closes and unloads, prints nothing, leaves "
+       "no "
+       "thread, signal handler or other setting behind, and the process ends",
        &alone},
   };
 }

@@ -1,6 +1,7 @@
 // Calls that must not block: all but those that driver.h lists under "Blocking".
 #include <atomic>
 #include <chrono>
+#include <deque>
 #include <future>
 #include <optional>
 
@@ -14,7 +15,58 @@ using u64 = std::uint64_t;
 
 constexpr u64 large = 8 << 20;
 constexpr std::int64_t elements = 1000;
-constexpr u64 fills = 1100;  // the queues of some vendors' libraries hold 1,024 commands
+constexpr int transfers = 9;  // 72 MiB; 64 MiB are a common size of staging memory
+constexpr u64 fills = 1100;   // the queues of some vendors' libraries hold 1,024 commands
+
+// A launch of any kernel, with its memory, and what it computes.
+class HeldLaunch {
+ public:
+  HeldLaunch(Session& s, Queue& queue, const KernelSample& sample)
+      : sample_(sample), what_("queue_launch of " + sample.name), kernel_(s, sample_) {
+    if (!kernel_) return;
+    expected_ = run_sample(s, queue, sample_, kernel_);
+    buffers_.reserve(sample_.inputs.size() + sample_.outputs.size() + 1);
+    std::vector<TensorLocation> locations;
+    for (std::size_t i = 0; i < sample_.inputs.size(); ++i) {
+      if (sample_.inputs[i].absent) {
+        locations.push_back({});
+        continue;
+      }
+      buffers_.emplace_back(s, sample_.inputs[i].span());
+      queue.upload(buffers_.back(), sample_.values[i]);
+      locations.push_back({&buffers_.back(), 0});
+    }
+    for (const Operand& output : sample_.outputs) {
+      buffers_.emplace_back(s, output.span());
+      queue.fill(buffers_.back(), 0, output.span(), 0xff);  // as run_sample does, for the gaps between elements
+      locations.push_back({&buffers_.back(), 0});
+    }
+    queue.finish();
+    outputs_.assign(locations.end() - static_cast<std::ptrdiff_t>(sample_.outputs.size()), locations.end());
+    const u64 workspace = kernel_.info().workspace_bytes;
+    if (workspace > 0) buffers_.emplace_back(s, workspace);
+    launch_.emplace(kernel_, sample_, locations, workspace > 0 ? &buffers_.back() : nullptr);
+  }
+
+  const char* what() const { return what_.c_str(); }
+  void enqueue(Queue& queue) {
+    if (launch_) launch_once(queue, *launch_);
+  }
+  void check_result(Queue& queue) const {
+    for (std::size_t o = 0; o < expected_.size(); ++o) {
+      check_same_bytes(queue.download(*outputs_[o].buffer), expected_[o], what_ + " behind a wait: its output");
+    }
+  }
+
+ private:
+  const KernelSample sample_;
+  const std::string what_;
+  const Kernel kernel_;
+  std::vector<Bytes> expected_;
+  std::vector<Buffer> buffers_;
+  std::vector<TensorLocation> outputs_;
+  std::optional<Launch> launch_;
+};
 
 // The calls that are made while a queue is held back, and the memory of its commands. It outlives that queue.
 class HeldCalls {
@@ -24,6 +76,7 @@ class HeldCalls {
     Queue queue(s);
     queue.upload(a_, sample_.values[0]);
     queue.upload(b_, sample_.values[1]);
+    for (const KernelSample& sample : kernel_samples(seed, 1)) launches_.emplace_back(s, queue, sample);
   }
 
   void make(Queue& held, const Timeline& gate) {
@@ -31,6 +84,7 @@ class HeldCalls {
     use_timelines(held);
     use_memory();
     use_kernels();
+    ask();
     newest_call_ = "queue_create";
     other_queue_.emplace(session_);
   }
@@ -43,6 +97,7 @@ class HeldCalls {
     Bytes expected(fills);
     for (u64 i = 0; i < fills; ++i) expected[i] = static_cast<unsigned char>(i);
     check_same_bytes(queue.download(filled_), expected, "1,100 bytes, each filled by a command behind a wait");
+    for (const HeldLaunch& launch : launches_) launch.check_result(queue);
   }
   const Buffer& some_memory() const { return filled_; }
 
@@ -51,14 +106,18 @@ class HeldCalls {
     newest_call_ = "queue_wait";
     held.wait_on(gate.handle(), 1);
     newest_call_ = "queue_write";
-    held.write(data_, 0, written_.data(), large);
+    for (int i = 0; i < transfers; ++i) held.write(data_, 0, written_.data(), large);
     newest_call_ = "queue_copy";
     held.copy(copied_, 0, data_, 0, large);
     newest_call_ = "queue_read";
-    held.read(read_.data(), copied_, 0, large);
+    for (int i = 0; i < transfers; ++i) held.read(read_.data(), copied_, 0, large);
     newest_call_ = "queue_launch";
     Launch launch(kernel_, sample_, {{&a_, 0}, {&b_, 0}, {&out_, 0}});
     launch_once(held, launch);
+    for (HeldLaunch& other : launches_) {
+      newest_call_ = other.what();
+      other.enqueue(held);
+    }
     newest_call_ = "queue_fill";
     for (u64 i = 0; i < fills; ++i) held.fill(filled_, i, 1, i);
     newest_call_ = "queue_flush";
@@ -97,6 +156,17 @@ class HeldCalls {
     unused_kernel_.reset();
   }
 
+  void ask() {
+    const Session& s = session_;
+    newest_call_ = "device_health";
+    Call health("device_health");
+    health.ok(s.api.device_health(s.device, health.diag()));
+    newest_call_ = "device_describe";
+    describe(s.api, s.driver, s.ordinal);
+    newest_call_ = "kernel_variant";
+    s.api.kernel_variant(s.driver, LKS_OP_POINTWISE, 0);
+  }
+
   Session& session_;
   const KernelSample sample_ = multiply_add_sample(elements);
   const Kernel kernel_{session_, sample_};
@@ -105,6 +175,7 @@ class HeldCalls {
   Bytes read_ = Bytes(large, 0xee);
   const Buffer data_{session_, large}, copied_{session_, large}, filled_{session_, fills};
   const Buffer a_{session_, 4 * elements}, b_{session_, 4 * elements}, out_{session_, 4 * elements};
+  std::deque<HeldLaunch> launches_;
   std::optional<Queue> other_queue_;
   std::atomic<const char*> newest_call_ = "";
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <string_view>
 
 namespace lockstep::conformance {
 namespace {
@@ -10,6 +11,16 @@ namespace {
 template <std::size_t n>
 void check_text(const char* call, const char (&field)[n], const char* name) {
   check(std::memchr(field, '\0', n) != nullptr, text("%s: diag.%s is not terminated", call, name));
+  check(is_utf8(field), text("%s: diag.%s is no UTF-8", call, name));
+}
+
+// Whether the failure of such a call cannot be that of a command which was enqueued before.
+bool concerns_no_command(std::string_view call) {
+  for (const char* begin :
+       {"buffer_", "kernel_query", "queue_copy", "queue_fill", "queue_launch", "queue_read", "queue_write"}) {
+    if (call.starts_with(begin)) return true;
+  }
+  return false;
 }
 
 std::atomic<std::size_t> bytes_of_diags{sizeof(lks_diag)};
@@ -74,6 +85,14 @@ lks_status Call::done(lks_status status) {
   check(now_.code == status,
         text("%s returned %s and diag.code is %s", name_, status_name(status).c_str(), status_name(now_.code).c_str()));
   check(now_.what[0] != '\0', text("%s returned %s without a text in diag.what", name_, status_name(status).c_str()));
+  check(status != LKS_UNSUPPORTED || now_.reason != LKS_REASON_NONE,
+        text("%s returned LKS_UNSUPPORTED with LKS_REASON_NONE, set diag.reason to what is not supported: %s", name_,
+             now_.what));
+  if (!concerns_no_command(name_)) return status;
+  check(now_.value == 0, text("%s failed in the call, and diag.value names command %llu of a timeline", name_,
+                              static_cast<unsigned long long>(now_.value)));
+  check(now_.launch == 0 || std::string_view(name_).starts_with("queue_launch"),
+        text("%s failed, and diag.launch names launch %u", name_, now_.launch));
   return status;
 }
 

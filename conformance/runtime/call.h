@@ -1,5 +1,6 @@
 // One call into the driver. Every call of every case is checked against the rules for statuses and diags: a diag is
-// filled on failure only, with the returned code and a text.
+// filled on failure only, with the returned code and a text; LKS_UNSUPPORTED has a reason; and only failures of
+// commands name one.
 #pragma once
 
 #include <memory>

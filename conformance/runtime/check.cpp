@@ -41,6 +41,27 @@ std::string reason_name(std::int32_t reason) {
          ")";
 }
 
+bool is_utf8(std::string_view text) {
+  std::size_t more = 0;  // bytes of the character that are still to come
+  std::uint32_t character = 0, least = 0;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (more > 0) {
+      if ((byte & 0xc0u) != 0x80u) return false;
+      character = character << 6 | (byte & 0x3fu);
+      const bool is_surrogate = character >= 0xd800 && character < 0xe000;
+      if (--more == 0 && (character < least || character > 0x10ffff || is_surrogate)) return false;
+    } else if (byte >= 0xf8 || (byte & 0xc0u) == 0x80u) {
+      return false;
+    } else if (byte >= 0x80) {
+      more = byte >= 0xf0 ? 3 : byte >= 0xe0 ? 2 : 1;
+      character = byte & (0x3fu >> more);
+      least = more == 3 ? 0x10000 : more == 2 ? 0x800 : 0x80;
+    }
+  }
+  return more == 0;
+}
+
 void check_same_bytes(std::span<const unsigned char> got, std::span<const unsigned char> expected,
                       const std::string& what) {
   check(got.size() == expected.size(), text("%s: %zu bytes, expected %zu", what.c_str(), got.size(), expected.size()));

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "conformance/runtime/runtime_case.h"
@@ -24,6 +25,9 @@ inline void check(bool holds, const std::string& otherwise) {
 std::string status_name(lks_status status);
 /// The name and number of a refusal's reason, such as "LKS_REASON_LAYOUT (4)".
 std::string reason_name(std::int32_t reason);
+
+/// Whether the text is well-formed UTF-8.
+bool is_utf8(std::string_view text);
 
 /// Throws with the first position that differs and both bytes there.
 void check_same_bytes(std::span<const unsigned char> got, std::span<const unsigned char> expected,

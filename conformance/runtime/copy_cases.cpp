@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "conformance/runtime/guarded_memory.h"
 #include "conformance/runtime/runtime_device.h"
 #include "conformance/runtime/session.h"
 #include "conformance/runtime/suites.h"
@@ -102,6 +103,25 @@ void writes(const RuntimeTarget& target) {
   }
   queue.finish();
   check_same_bytes(queue.download(to), expected, "the target of writes at odd offsets");
+}
+
+// Writes from memory that can only be read and lies between pages that cannot be accessed, so that a driver which reads
+// a byte before or behind crashes.
+template <std::uint32_t kind>
+void guarded_writes(const RuntimeTarget& target) {
+  Session s(target);
+  Queue queue(s, kind);
+  TestRandom random(target.seed);
+  for (const u64 size : {1, 3, 63, 4095, 4096, 4097, 70'001}) {
+    for (const GuardedMemory::Edge edge : {GuardedMemory::Edge::before, GuardedMemory::Edge::behind}) {
+      const Bytes expected = random.bytes(size);
+      const GuardedMemory memory(expected, edge);
+      const Buffer to(s, size);
+      wait_for(s, queue.timeline(), queue.write(to, 0, memory.bytes().data(), size));
+      check_same_bytes(queue.download(to), expected,
+                       text("%llu bytes from the edge of a page", static_cast<unsigned long long>(size)));
+    }
+  }
 }
 
 template <std::uint32_t kind>
@@ -262,11 +282,13 @@ std::vector<RuntimeCase> copy_cases() {
       {"copy", "copies", "queue_copy at all odd offsets and sizes moves these bytes and no others", &copies<compute>},
       {"copy", "copies_within", "copies within one buffer, disjoint but side by side", &copies_within<compute>},
       {"copy", "writes", "queue_write at all odd offsets and sizes", &writes<compute>},
+      {"copy", "guarded_writes", "queue_write reads the host's bytes and no other", &guarded_writes<compute>},
       {"copy", "reads", "queue_read at all odd offsets and sizes writes no host byte too many", &reads<compute>},
       {"copy", "fills", "queue_fill with patterns of 1, 2, 4 and 8 bytes", &fills<compute>},
       {"copy", "transfer_copies", "the same on a transfer queue: queue_copy", &copies<transfer>},
       {"copy", "transfer_copies_within", "copies within one buffer, on a transfer queue", &copies_within<transfer>},
       {"copy", "transfer_writes", "queue_write on a transfer queue", &writes<transfer>},
+      {"copy", "transfer_guarded_writes", "the same on a transfer queue", &guarded_writes<transfer>},
       {"copy", "transfer_reads", "queue_read on a transfer queue", &reads<transfer>},
       {"copy", "transfer_fills", "queue_fill on a transfer queue", &fills<transfer>},
       {"copy", "large_copy", "130 MiB in one copy at odd offsets", &large_copy},

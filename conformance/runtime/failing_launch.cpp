@@ -21,6 +21,17 @@ IndexMemory::IndexMemory(Session& s, Queue& queue, const KernelSample& sample)
   queue.finish();
 }
 
+FailingLaunch::FailingLaunch(Session& s, Queue& queue, std::uint64_t seed)
+    : made_(bad_index(LKS_OP_GATHER, 99, seed)), kernel_(s, made_.sample), memory_(s, queue, made_.sample) {
+  check(static_cast<bool>(kernel_), "gather is refused");
+  queue.upload(memory_.indices, made_.bad);
+}
+
+std::uint64_t FailingLaunch::enqueue(Queue& queue) {
+  Launch launch(kernel_, made_.sample, memory_.locations());
+  return launch_once(queue, launch);
+}
+
 lks_diag launch_and_fail(Session& s, Queue& queue, Launch& launch, std::uint64_t& value) {
   try {
     value = 0;

@@ -19,6 +19,19 @@ struct IndexMemory {
   Buffer x, indices, out;
 };
 
+/// A gather with an index that is out of bounds, ready to be launched on any queue.
+class FailingLaunch {
+ public:
+  /// Uses `queue` to fill the memory.
+  FailingLaunch(Session& s, Queue& queue, std::uint64_t seed);
+  std::uint64_t enqueue(Queue& queue);
+
+ private:
+  const BadIndex made_;
+  const Kernel kernel_;
+  const IndexMemory memory_;
+};
+
 /// Launches and returns the diag of the failure, from the call or from the timeline. `value` is the value of the
 /// launch, or 0 if it was not enqueued.
 lks_diag launch_and_fail(Session& s, Queue& queue, Launch& launch, std::uint64_t& value);

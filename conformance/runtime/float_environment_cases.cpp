@@ -1,10 +1,12 @@
-// The application's floating-point settings (MXCSR): kernels do not depend on them and do not change them.
+// The application's floating-point settings (MXCSR, and the control word of the x87): kernels do not depend on them,
+// and no call changes them.
 #if defined(__SSE__) || defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 
 #include "conformance/runtime/kernels.h"
 #include "conformance/runtime/suites.h"
@@ -45,13 +47,16 @@ KernelSample triple_subnormals(Bytes& expected) {
   throw CheckFailed("the suite has no sample with a scalar");
 }
 
-void run_under(const RuntimeTarget& target, unsigned wanted, const char* what) {
-  const Settings settings(wanted);
-  const unsigned before = _mm_getcsr() & ~flags;
-  const auto unchanged = [&](const std::string& by) {
-    const unsigned now = _mm_getcsr() & ~flags;
-    check(now == before, by + text(" changed MXCSR from 0x%04x to 0x%04x", before, now));
-  };
+// Precision, rounding and masks of the x87, in which long doubles are computed.
+unsigned x87_control_word() {
+  std::uint16_t word = 0;
+  __asm__ volatile("fnstcw %0" : "=m"(word));
+  return word;
+}
+
+using Unchanged = std::function<void(const std::string& by)>;
+
+void use_device(const RuntimeTarget& target, const char* what, const Unchanged& unchanged) {
   Session s(target);
   unchanged("opening the device");
   for (unsigned pieces : {1u, 4u}) {
@@ -72,6 +77,19 @@ void run_under(const RuntimeTarget& target, unsigned wanted, const char* what) {
       unchanged("a launch of " + sample.name);
     }
   }
+}
+
+void run_under(const RuntimeTarget& target, unsigned wanted, const char* what) {
+  const Settings settings(wanted);
+  const unsigned before = _mm_getcsr() & ~flags, x87_before = x87_control_word();
+  const Unchanged unchanged = [&](const std::string& by) {
+    const unsigned now = _mm_getcsr() & ~flags, x87_now = x87_control_word();
+    check(now == before, by + text(" changed MXCSR from 0x%04x to 0x%04x", before, now));
+    check(x87_now == x87_before,
+          by + text(" changed the x87's control word from 0x%04x to 0x%04x", x87_before, x87_now));
+  };
+  use_device(target, what, unchanged);
+  unchanged("closing the device");
 }
 
 void plain(const RuntimeTarget& target) { run_under(target, 0, "has changed nothing"); }

@@ -57,18 +57,6 @@ void unknown_extensions_are_refused(const RuntimeTarget& target) {
   });
 }
 
-KernelSample exponential_sample() {
-  KernelSample sample;
-  sample.name = "pointwise f32 exp";
-  sample.op = LKS_OP_POINTWISE;
-  sample.op_name = "pointwise";
-  sample.inputs = sample.outputs = {{LKS_F32, {35}}};
-  ProgramBuilder builder;
-  const Expr result[] = {exp(builder.input(LKS_F32))};
-  sample.program = std::make_shared<Program>(builder.finish(result));
-  return sample;
-}
-
 // Whether the driver offers the sample with `program` in place of its own.
 bool is_offered_with(Session& s, const KernelSample& sample, const lks_program& program, const std::string& what) {
   constexpr std::uint32_t straight[] = {0, 1};
@@ -105,6 +93,20 @@ void program_extensions_are_refused(const RuntimeTarget& target) {
       check(!is_offered_with(s, sample, changed, what), what + " is offered");
     }
   }
+}
+
+// Nobody knows a layout that the driver has not named.
+void unknown_layouts_are_refused(const RuntimeTarget& target) {
+  Session s(target);
+  for_each_offered(s, target.seed, [&](const KernelSample& sample) {
+    for (std::size_t i = 0; i < sample.inputs.size() + sample.outputs.size(); ++i) {
+      if (i < sample.inputs.size() && sample.inputs[i].absent) continue;
+      Description asked(sample, LKS_MODE_STRICT, s.info.min_alignment);
+      asked.tensors[i].layout = 0x7fff'0001u;
+      asked.tensors[i].opaque_bytes = 4096;
+      must_refuse(s, asked, LKS_REASON_LAYOUT, sample.name + text(" with an unknown layout of tensor %zu", i));
+    }
+  });
 }
 
 // --------------------------------------------------------------------------------------------- prologues and epilogues
@@ -200,7 +202,40 @@ void operands_in_order_or_refused(const RuntimeTarget& target) {
     asked.desc.operands = beyond;
     asked.desc.operand_count = asked.desc.input_count + 1;
     must_refuse(s, asked, LKS_REASON_PROGRAM, sample.name + " with an operand that is no input");
+    const std::uint32_t no_output[] = {7, 7};
+    Description result(sample, LKS_MODE_STRICT, s.info.min_alignment);
+    result.desc.results = no_output;
+    must_refuse(s, result, LKS_REASON_PROGRAM, sample.name + " with a result that is no output");
   });
+}
+
+// A function is known by its name and version. If a driver does not know these, it runs the body: here a negation,
+// under the name of another function in a later version, and under a name that nobody has.
+void functions_have_versions(const RuntimeTarget& target) {
+  Session s(target);
+  Queue queue(s);
+  const KernelSample sample = exponential_sample();
+  const lks_program& program = sample.program->abi();
+  check(program.function_count == 1, "the suite's program does not call one function");
+  if (!is_offered_with(s, sample, program, sample.name)) throw NotOffered("the driver refuses programs of f32");
+  const Program minus = negation();
+  const std::pair<const char*, std::uint32_t> names[] = {
+      {program.functions[0].name, program.functions[0].version + 999}, {"suite::negated", 1}};
+  for (const auto& [name, version] : names) {
+    const lks_function function{name, version, 0, &minus.abi()};
+    lks_program changed = program;
+    changed.functions = &function;
+    constexpr std::uint32_t straight[] = {0};
+    const lks_attached_program body{&changed, straight, straight};
+    Description asked(sample, LKS_MODE_STRICT, s.info.min_alignment);
+    asked.desc.programs = &body;
+    const std::string what =
+        text("a program that calls version %u of a function \"%s\", which negates,", version, name);
+    const Kernel kernel(s, asked, what);
+    check(static_cast<bool>(kernel), what + " is refused: a driver can always run the body");
+    check_same_bytes(run_sample(s, queue, sample, kernel)[0], negated(sample.values[0]),
+                     what + " gives another result");
+  }
 }
 
 // A pointwise kernel must have exactly one body, which reads the kernel's inputs and gives its outputs.
@@ -236,8 +271,13 @@ std::vector<RuntimeCase> honour_cases() {
        &unknown_extensions_are_refused},
       {"abi", "program_extensions", "the same in the extensions of programs and of the bodies of their functions",
        &program_extensions_are_refused},
+      {"abi", "unknown_layouts", "a tensor in a layout that nobody knows is refused for it",
+       &unknown_layouts_are_refused},
+      {"abi", "function_versions", "a named function is known by its version too, and any other runs as its body",
+       &functions_have_versions},
       {"abi", "programs", "a program on an operand or a result is run, or refused", &programs_run_or_are_refused},
-      {"abi", "operands", "operands in another order are taken in that order, or refused",
+      {"abi", "operands",
+       "operands in another order are taken in that order, or refused, and results that are not there",
        &operands_in_order_or_refused},
       {"abi", "bodies", "a pointwise kernel has one program, of its own inputs and outputs", &bodies_are_whole},
   };

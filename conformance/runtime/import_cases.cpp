@@ -106,19 +106,6 @@ bool check_sample(Session& s, Queue& queue, const KernelSample& sample, std::uin
   return true;
 }
 
-// The sample with its dense inputs in another layout.
-KernelSample in_layout(const KernelSample& sample, const StorageLayout& layout) {
-  KernelSample laid = sample;
-  for (std::size_t i = 0; i < laid.inputs.size(); ++i) {
-    Operand& input = laid.inputs[i];
-    if (input.span() == 0 || input.dims.empty() || !input.strides.empty()) continue;
-    input = operand_in(layout, input.dtype, input.dims);
-    laid.values[i] = scattered(sample.values[i], input);
-  }
-  laid.name += text(", inputs \"%s\"", layout.name);
-  return laid;
-}
-
 void kernels(const RuntimeTarget& target, std::uint32_t mode) {
   Session s(target);
   group_of(s);

@@ -1,6 +1,8 @@
 // kernel_query, kernel_prepare and kernel_variant agree, and each refusal has a reason.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <memory>
 
 #include "conformance/runtime/kernels.h"
 #include "conformance/runtime/suites.h"
@@ -27,6 +29,10 @@ void check_info(const lks_kernel_info& info, const std::string& what) {
         what + ": the kernel's variant has no name");
   check(info.order <= LKS_ORDER_PAIRWISE, what + text(": order is %u", info.order));
   check(info.determinism <= LKS_DETERMINISM_CROSS_DEVICE, what + text(": determinism is %u", info.determinism));
+  for (const double number :
+       {static_cast<double>(info.max_ulp), static_cast<double>(info.gamma_factor), info.cost_flops, info.cost_bytes}) {
+    check(std::isfinite(number) && number >= 0, what + text(": a claim or a cost is %g", number));
+  }
 }
 
 void check_deps(const Description& d, const std::string& what) {
@@ -35,6 +41,22 @@ void check_deps(const Description& d, const std::string& what) {
           what + text(": operand %zu depends on the alignment %llu, which is no power of two", i,
                       static_cast<unsigned long long>(d.deps[i].alignment)));
     check(d.deps[i].dense <= 1, what + ": dense is neither 0 nor 1");
+  }
+}
+
+// What the query says about a kernel, and what the preparation says.
+void check_same_info(const Description& asked, const Description& made, const std::string& what) {
+  const lks_kernel_info &query = asked.info, &prepared = made.info;
+  check(std::strcmp(query.variant, prepared.variant) == 0,
+        what + ": the query promises variant " + query.variant + ", prepared is " + prepared.variant);
+  check(query.workspace_bytes == prepared.workspace_bytes, what + ": query and preparation differ in workspace");
+  check(query.max_ulp == prepared.max_ulp && query.gamma_factor == prepared.gamma_factor &&
+            query.accumulate_dtype == prepared.accumulate_dtype && query.order == prepared.order &&
+            query.determinism == prepared.determinism,
+        what + ": query and preparation differ in what they claim");
+  for (std::size_t i = 0; i < asked.deps.size(); ++i) {
+    check(std::memcmp(&asked.deps[i], &made.deps[i], sizeof asked.deps[i]) == 0,
+          what + text(": query and preparation differ in what the kernel depends on of operand %zu", i));
   }
 }
 
@@ -49,16 +71,14 @@ void query_and_prepare_agree(const RuntimeTarget& target) {
         Description asked(sample, mode, s.info.min_alignment);
         lks_diag refusal = empty_diagnosis();
         const bool yes = query(s, asked, &refusal);
-        const Kernel kernel(s, sample, mode);
+        Description made(sample, mode, s.info.min_alignment);
+        const Kernel kernel(s, made, sample.name);
         check(static_cast<bool>(kernel) == yes, what + (yes ? ": the query says yes, the preparation refuses"
                                                             : ": the query says no, the preparation succeeds"));
         if (!yes) continue;
         check_info(asked.info, what);
         check_deps(asked, what);
-        check(std::strcmp(asked.info.variant, kernel.info().variant) == 0,
-              what + ": the query promises variant " + asked.info.variant + ", prepared is " + kernel.info().variant);
-        check(asked.info.workspace_bytes == kernel.info().workspace_bytes,
-              what + ": query and preparation differ in workspace");
+        check_same_info(asked, made, what);
         check(is_listed(s, sample.op, asked.info.variant),
               what + ": kernel_variant does not list the variant " + asked.info.variant);
         check(mode == LKS_MODE_FAST || asked.info.determinism >= LKS_DETERMINISM_RUN_TO_RUN,
@@ -94,6 +114,24 @@ bool is_dense(const KernelSample& sample) {
          std::all_of(sample.outputs.begin(), sample.outputs.end(), dense);
 }
 
+// Does what the host does if a kernel is refused for an alignment: replaces the input that the refusal names by an
+// aligned copy and asks again.
+void check_copies_help(Session& s, Description& asked, std::size_t inputs, const std::string& what) {
+  lks_diag refusal = empty_diagnosis();
+  while (!query(s, asked, &refusal)) {
+    const bool names_an_input = refusal.operand >= 0 && refusal.operand < static_cast<int>(inputs);
+    check(refusal.reason == LKS_REASON_LAYOUT && names_an_input,
+          what + text(": for its alignment operand %d is refused for %s; the host can copy an input that is refused "
+                      "for LKS_REASON_LAYOUT: %s",
+                      refusal.operand, reason_name(refusal.reason).c_str(), refusal.what));
+    std::uint64_t& alignment = asked.tensors[static_cast<std::size_t>(refusal.operand)].alignment;
+    check(alignment < s.info.min_alignment,
+          what + text(": operand %d is refused for its alignment, and is aligned as copies are: %s", refusal.operand,
+                      refusal.what));
+    alignment = s.info.min_alignment;
+  }
+}
+
 // Inputs may be views that begin at any element; the host copies an input that is refused for its alignment. The
 // copies, and all outputs except those of `copy`, are aligned to min_alignment.
 void alignment_can_be_had(const RuntimeTarget& target) {
@@ -119,12 +157,7 @@ void alignment_can_be_had(const RuntimeTarget& target) {
                   ": refused where an operand begins at any element; the host needs `copy` to read and write such "
                   "views: " +
                   refusal.what);
-        const bool names_an_input = refusal.operand >= 0 && refusal.operand < static_cast<int>(sample.inputs.size());
-        check(
-            refusal.reason == LKS_REASON_LAYOUT && names_an_input,
-            what + text(": for its alignment operand %d is refused for %s; the host can copy an input that is refused "
-                        "for LKS_REASON_LAYOUT: %s",
-                        refusal.operand, reason_name(refusal.reason).c_str(), refusal.what));
+        check_copies_help(s, anywhere, sample.inputs.size(), what);
       }
     }
   }
@@ -265,22 +298,41 @@ void deps_are_true(const RuntimeTarget& target) {
   }
 }
 
-// kernel_query allocates nothing, passes no fault point and needs no open device.
+// The variants of all samples; empty where a kernel is refused.
+std::vector<std::string> variants(const lks_driver_api& api, lks_driver* driver, const RuntimeTarget& target,
+                                  std::uint64_t alignment) {
+  std::vector<std::string> all;
+  for (const KernelSample& sample : kernel_samples(target.seed, 2)) {
+    Description asked(sample, LKS_MODE_STRICT, alignment);
+    Call call("kernel_query");
+    const bool yes =
+        call.done(api.kernel_query(driver, target.ordinal, &asked.desc, &asked.info, call.diag())) == LKS_OK;
+    all.emplace_back(yes ? asked.info.variant : "");
+  }
+  return all;
+}
+
+// kernel_query allocates nothing, passes no fault point and needs no open device: it gives the same answers with one.
 void query_is_free(const RuntimeTarget& target) {
+  const Session s(target);
+  const std::uint64_t alignment = s.info.min_alignment;
   DriverLibrary library(target.library);
   TestHost host;
   const lks_driver_api& api = library.table(host.api());
   lks_driver* driver = nullptr;
   Call open("driver_open");
   open.ok(api.driver_open(&host.api(), &driver, open.diag()));
-  const KernelSample sample = multiply_add_sample(100);
-  Description asked(sample, LKS_MODE_STRICT, describe(api, driver, target.ordinal).min_alignment);
+  const std::unique_ptr<lks_driver, void(LKS_CALL*)(lks_driver*)> owner(driver, api.driver_close);
   host.fail_at(0);
-  lks_diag diag = empty_diagnosis();
-  const lks_status status = api.kernel_query(driver, target.ordinal, &asked.desc, &asked.info, &diag);
-  api.driver_close(driver);
-  check(status == LKS_OK, std::string("kernel_query without an open device: ") + diag.what);
+  const std::vector<std::string> closed = variants(api, driver, target, alignment);
   check(host.passed(LKS_FAULT_ALLOC) == 0, "kernel_query allocates");
+  check(!closed[0].empty(), "without an open device, a pointwise program on i32 is refused");
+  const std::vector<KernelSample> samples = kernel_samples(target.seed, 2);
+  const std::vector<std::string> opened = variants(s.api, s.driver, target, alignment);
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    check(closed[i] == opened[i], samples[i].name + ": a query names the variant \"" + closed[i] +
+                                      "\" without an open device, and \"" + opened[i] + "\" with one");
+  }
 }
 
 }  // namespace

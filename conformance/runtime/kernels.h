@@ -68,6 +68,8 @@ KernelSample multiply_add_sample(std::int64_t n);
 /// A program of `instructions` instructions on tensors of rank 8.
 KernelSample long_program_sample(int instructions);
 Bytes multiply_add(const Bytes& a, const Bytes& b);
+/// out = exp(x) on 35 f32. The program calls the named function.
+KernelSample exponential_sample();
 
 /// The alignment of operands that may begin at any element.
 inline constexpr std::uint64_t any_alignment = 1;

@@ -3,6 +3,7 @@
 
 #include "conformance/runtime/failing_launch.h"
 #include "conformance/runtime/footprint.h"
+#include "conformance/runtime/guarded_memory.h"
 #include "conformance/runtime/kernels.h"
 #include "conformance/runtime/suites.h"
 
@@ -60,9 +61,10 @@ void queues(const RuntimeTarget& target) {
   });
 }
 
+template <std::uint32_t kind>
 void commands(const RuntimeTarget& target) {
   Session s(target);
-  Queue queue(s), other(s);
+  Queue queue(s, kind), other(s, kind);
   const Buffer a(s, 4096), b(s, 4096);
   unsigned char host[64] = {};
   check_no_growth("fill, copy, write, read and wait", s.is_inline() ? many : many / 4, [&] {
@@ -74,6 +76,57 @@ void commands(const RuntimeTarget& target) {
     other.fill(b, 0, 16, 0);
     other.finish();
   });
+}
+
+// Submissions of three launches.
+void units(const RuntimeTarget& target) {
+  Session s(target);
+  Queue queue(s);
+  const KernelSample sample = multiply_add_sample(100);
+  const Kernel kernel(s, sample);
+  check(static_cast<bool>(kernel), "a pointwise program on i32 is refused");
+  const Buffer a(s, 400), b(s, 400), out(s, 400);
+  queue.upload(a, sample.values[0]);
+  queue.upload(b, sample.values[1]);
+  Launch launch(kernel, sample, {{&a, 0}, {&b, 0}, {&out, 0}});
+  const lks_launch unit[] = {launch.abi(), launch.abi(), launch.abi()};
+  check_no_growth("a submission of three launches", s.is_inline() ? many : many / 4, [&] {
+    queue.launch(unit, 3);
+    queue.finish();
+  });
+}
+
+// Calls that only ask. So few that lost files do not reach the limit of the process.
+void questions(const RuntimeTarget& target) {
+  Session s(target);
+  Queue queue(s);
+  const Buffer buffer(s, 64);
+  queue.fill(buffer, 0, 64, 0x11);
+  queue.finish();
+  check_no_growth("questions about the driver, its device, a queue and a timeline", many / 50, [&] {
+    s.api.device_count(s.driver);
+    describe(s.api, s.driver, s.ordinal);
+    free_memory(s);
+    Call health("device_health");
+    health.ok(s.api.device_health(s.device, health.diag()));
+    for (std::uint64_t bit = 1; bit <= LKS_CAP_COPIES_WRITES; bit <<= 1) s.api.get_group(s.driver, bit);
+    for (std::uint32_t i = 0; s.api.kernel_variant(s.driver, LKS_OP_POINTWISE, i); ++i) continue;
+    queue.flush();
+    query(s, queue.timeline());
+  });
+}
+
+// Buffers over memory of the host.
+void imports(const RuntimeTarget& target) {
+  Session s(target);
+  if (!(s.info.capabilities & LKS_CAP_IMPORT_EXPORT)) throw NotOffered("the driver does not import memory");
+  const auto* group = static_cast<const lks_import_export_group*>(s.api.get_group(s.driver, LKS_CAP_IMPORT_EXPORT));
+  check(group != nullptr, "LKS_CAP_IMPORT_EXPORT is claimed and has no group");
+  const GuardedMemory memory(Bytes(4096, 1), GuardedMemory::Edge::before);
+  if (reinterpret_cast<std::uintptr_t>(memory.bytes().data()) % s.info.min_alignment != 0) {
+    throw NotOffered("buffers are aligned to more than a page of the host");
+  }
+  check_no_growth("import and free of a page", many, [&] { const Buffer buffer(s, *group, memory.bytes()); });
 }
 
 // A driver may stage large transfers in memory of its own.
@@ -212,7 +265,11 @@ std::vector<RuntimeCase> leak_cases() {
       {"memory", "no_leak_buffers", "allocating, mapping and freeing loses nothing", &buffers},
       {"memory", "no_leak_device_memory", "what the device says is free comes back", &device_memory},
       {"memory", "no_leak_queues", "queues and timelines lose nothing", &queues},
-      {"memory", "no_leak_commands", "commands and waits lose nothing", &commands},
+      {"memory", "no_leak_commands", "commands and waits lose nothing", &commands<LKS_QUEUE_COMPUTE>},
+      {"memory", "no_leak_transfers", "the same on transfer queues", &commands<LKS_QUEUE_TRANSFER>},
+      {"memory", "no_leak_units", "submissions of several launches lose nothing", &units},
+      {"memory", "no_leak_questions", "calls that only ask lose nothing", &questions},
+      {"memory", "no_leak_imports", "buffers over the host's memory lose nothing", &imports},
       {"memory", "no_leak_large_transfers", "transfers of 3 MiB lose nothing", &large_transfers},
       {"memory", "no_leak_failed_waits", "waits that time out, and waits of queues that fail, lose nothing",
        &failed_waits},

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <memory>
 #include <thread>
 
 #include "conformance/runtime/session.h"
@@ -121,6 +122,13 @@ void held_mapping(Session& s, Queue& queue, u64 seed) {
     check_both_ways(0x32, "the first of two mappings");
   }
   check_both_ways(0x33, "the first of two mappings, after the second ended");
+  constexpr std::size_t many = 64, part = 100;
+  std::vector<std::unique_ptr<Mapping>> mappings;
+  for (std::size_t i = 0; i < many; ++i) mappings.push_back(std::make_unique<Mapping>(s, buffer, i * part, part));
+  check_both_ways(0x34, "the first of 65 mappings");
+  for (std::size_t i = 0; i < many; ++i) {
+    check_same_bytes({mappings[i]->data(), part}, {held.data() + i * part, part}, text("mapping %zu of many", i));
+  }
 }
 
 void mapping(const RuntimeTarget& target) {
@@ -201,6 +209,7 @@ void out_of_memory_tells(const RuntimeTarget& target) {
     const u64 after = free_memory(s);
     if (status == LKS_OK) s.api.buffer_free(s.device, buffer);
     if (status != LKS_OUT_OF_MEMORY) continue;
+    check(call.filled().heap == 0, text("heap 0 is out of memory, and diag.heap is %u", call.filled().heap));
     const u64 told = call.filled().free_bytes;
     const u64 least = std::min(before, after), most = std::max(before, after);
     check(told + allowance >= least && told <= most + allowance,
@@ -259,9 +268,13 @@ void accounting(const RuntimeTarget& target) {
     check(total == s.info.heaps[heap].bytes,
           text("heap %u has %llu bytes by device_memory and %llu by device_describe", heap,
                static_cast<unsigned long long>(total), static_cast<unsigned long long>(s.info.heaps[heap].bytes)));
+    total = 0, free_bytes = ~u64{0};
     const lks_status closed = memory(s.ordinal, nullptr, heap, total, free_bytes);
     check(closed == LKS_OK || closed == LKS_UNAVAILABLE,
           "device_memory without an open device returned " + status_name(closed));
+    check(closed != LKS_OK || (total == s.info.heaps[heap].bytes && free_bytes > 0 && free_bytes <= total),
+          text("device_memory without an open device says that %llu bytes of %llu are free in heap %u",
+               static_cast<unsigned long long>(free_bytes), static_cast<unsigned long long>(total), heap));
   }
   u64 total = 0, free_bytes = 0;
   check(memory(s.ordinal, s.device, s.info.heap_count, total, free_bytes) != LKS_OK,
@@ -279,6 +292,28 @@ void accounting(const RuntimeTarget& target) {
            static_cast<unsigned long long>(free_bytes), static_cast<unsigned long long>(total)));
   check(s.info.max_allocation > 0, "max_allocation is 0");
   check(s.info.max_allocation <= s.info.heaps[0].bytes, "max_allocation is above the size of heap 0");
+}
+
+// So many small buffers at once, each with its own contents.
+void many_buffers(const RuntimeTarget& target) {
+  Session s(target);
+  Queue queue(s);
+  constexpr u64 count = 1500, width = 8;
+  std::vector<Buffer> held;
+  held.reserve(count);
+  for (u64 i = 0; i < count; ++i) {
+    held.emplace_back(s, 64 + i % 100);
+    queue.fill(held.back(), 0, 64, 0x0101'0000'0000'0000 + i, width);
+  }
+  Bytes got(count * width), expected(count * width);
+  for (u64 i = 0; i < count; ++i) {
+    queue.read(got.data() + i * width, held[i], 56, width);
+    for (u64 b = 0; b < width; ++b) {
+      expected[i * width + b] = static_cast<unsigned char>((0x0101'0000'0000'0000 + i) >> (8 * b));
+    }
+  }
+  queue.finish();
+  check_same_bytes(got, expected, "eight bytes of each of 1,500 buffers");
 }
 
 // The work of one thread: allocates and frees buffers, each with its own contents, which are checked before the free.
@@ -343,6 +378,7 @@ std::vector<RuntimeCase> memory_cases() {
       {"memory", "exhaustion", "after memory ran out and all was freed, as much fits as before", &exhaustion},
       {"memory", "accounting", "device_memory and device_describe agree; free is what a buffer leaves of the total",
        &accounting},
+      {"memory", "many_buffers", "1,500 buffers at once hold what was written to them", &many_buffers},
       {"memory", "eight_threads", "eight threads allocate, write, map and free side by side", &eight_threads},
   };
 }

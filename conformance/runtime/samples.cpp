@@ -229,6 +229,16 @@ KernelSample long_program_sample(int instructions) {
   return s;
 }
 
+KernelSample exponential_sample() {
+  TestRandom random(35);
+  KernelSample s = sample(LKS_OP_POINTWISE, "pointwise", {{LKS_F32, {35}}}, {{LKS_F32, {35}}}, {}, random);
+  ProgramBuilder builder;
+  const Expr result[] = {exp(builder.input(LKS_F32))};
+  s.program = std::make_shared<Program>(builder.finish(result));
+  s.name = "pointwise f32 exp";
+  return s;
+}
+
 Bytes multiply_add(const Bytes& a, const Bytes& b) {
   Bytes result(a.size());
   for (std::size_t i = 0; i + 4 <= a.size(); i += 4) {

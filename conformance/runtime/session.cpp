@@ -104,6 +104,12 @@ void Timeline::fail(std::uint64_t value, const lks_diag& failure) {
   call.ok(session_.api.timeline_signal(handle_, value, &failure, call.diag()));
 }
 
+// Refused if the timeline is already there, or has failed.
+SignalledAtEnd::~SignalledAtEnd() {
+  lks_diag ignored = empty_diagnosis();
+  session_.api.timeline_signal(timeline_, value_, nullptr, &ignored);
+}
+
 lks_status wait_within(Session& session, lks_timeline* timeline, std::uint64_t value, std::uint64_t nanoseconds,
                        lks_diag* failure) {
   Call call("timeline_wait");
@@ -157,6 +163,7 @@ Queue::Queue(Session& session, std::uint32_t kind) : session_(session) {
 
 // A queue must be idle before it is destroyed, even if a case fails half-way.
 Queue::~Queue() {
+  if (!handle_) return;
   await_idle();
   session_.api.queue_destroy(handle_);
 }

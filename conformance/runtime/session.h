@@ -100,6 +100,22 @@ class Timeline {
   lks_timeline* handle_ = nullptr;
 };
 
+/// Signals a timeline at the end of the scope, so that no queue waits for it any more when that is destroyed. Declare
+/// it after the queues.
+class [[nodiscard]] SignalledAtEnd {
+ public:
+  SignalledAtEnd(Session& session, const Timeline& timeline, std::uint64_t value)
+      : session_(session), timeline_(timeline.handle()), value_(value) {}
+  ~SignalledAtEnd();
+  SignalledAtEnd(const SignalledAtEnd&) = delete;
+  SignalledAtEnd& operator=(const SignalledAtEnd&) = delete;
+
+ private:
+  Session& session_;
+  lks_timeline* timeline_;
+  std::uint64_t value_;
+};
+
 /// Waits at most a minute, so that a lost signal is a failed check. Throws DriverFailure if the timeline failed. If the
 /// wait itself fails, waits until the value is reached and then throws, so that the commands' memory may be freed.
 void wait_for(Session& session, lks_timeline* timeline, std::uint64_t value);
@@ -135,6 +151,8 @@ class Queue {
   /// The same when a case fails: never throws. Waits have no value of their own, so this enqueues an empty fill of
   /// `some` behind them and waits for it. Afterwards, timelines that this queue waited for may be destroyed.
   void drain(const Buffer& some) noexcept;
+  /// Destroys the queue at once, even if it has failed. Nothing else may be called afterwards.
+  void end() { session_.api.queue_destroy(std::exchange(handle_, nullptr)); }
 
   /// Write or read, and wait until it is done.
   void upload(const Buffer& dst, const Bytes& bytes, std::uint64_t offset = 0);

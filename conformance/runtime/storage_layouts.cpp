@@ -88,4 +88,16 @@ Bytes scattered(const Bytes& dense, const Operand& o) {
   return bytes;
 }
 
+KernelSample in_layout(const KernelSample& sample, const StorageLayout& layout) {
+  KernelSample laid = sample;
+  for (std::size_t i = 0; i < laid.inputs.size(); ++i) {
+    Operand& input = laid.inputs[i];
+    if (input.span() == 0 || input.dims.empty() || !input.strides.empty()) continue;
+    input = operand_in(layout, input.dtype, input.dims);
+    laid.values[i] = scattered(sample.values[i], input);
+  }
+  laid.name += text(", inputs \"%s\"", layout.name);
+  return laid;
+}
+
 }  // namespace lockstep::conformance

@@ -25,4 +25,7 @@ Bytes gathered(const Bytes& bytes, const Operand& operand);
 Bytes scattered(const Bytes& dense, const Operand& operand);
 inline constexpr unsigned char untouched = 0xa5;
 
+/// The sample with its dense inputs in another layout.
+KernelSample in_layout(const KernelSample& sample, const StorageLayout& layout);
+
 }  // namespace lockstep::conformance

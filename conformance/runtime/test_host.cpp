@@ -17,7 +17,25 @@ thread_local bool inside_piece = false;
 
 TestHost& self(void* host) { return *static_cast<TestHost*>(host); }
 
+std::mutex cache_folder_mutex;
+std::optional<std::string> cache_folder;
+
+std::optional<std::string> value_of(const char* key) {
+  const std::lock_guard lock(cache_folder_mutex);
+  return cache_folder && std::strcmp(key, "cache.folder") == 0 ? cache_folder : option(key);
+}
+
 }  // namespace
+
+CacheFolder::CacheFolder(const std::string& path) {
+  const std::lock_guard lock(cache_folder_mutex);
+  cache_folder = path;
+}
+
+CacheFolder::~CacheFolder() {
+  const std::lock_guard lock(cache_folder_mutex);
+  cache_folder.reset();
+}
 
 TestHost::TestHost() {
   std::memset(&grown_, 0, sizeof grown_);
@@ -68,7 +86,7 @@ lks_status TestHost::status_for(std::uint32_t kind) {
 void LKS_CALL TestHost::log(void* host, std::uint32_t, const char*, const char*) { ++self(host).log_lines_; }
 
 std::int64_t LKS_CALL TestHost::get_option(void*, const char* key, char* buf, std::uint64_t size) {
-  const std::optional<std::string> value = option(key);
+  const std::optional<std::string> value = value_of(key);
   if (!value) return -1;
   if (size > 0) {
     const std::size_t length = std::min<std::size_t>(value->size(), size - 1);
@@ -101,6 +119,7 @@ std::vector<std::int64_t> TestHost::cuts(std::int64_t n, std::int64_t grain) con
 
 void LKS_CALL TestHost::parallel_for(void* host, std::int64_t n, std::int64_t grain, lks_range_fn fn, void* arg) {
   TestHost& h = self(host);
+  if (h.visitor_ && !inside_piece) h.visitor_();
   if (n <= 0) return;
   if (inside_piece || h.style_.pieces <= 1) return fn(arg, 0, n);
   const std::vector<std::int64_t> ends = h.cuts(n, grain);

@@ -24,6 +24,15 @@ struct ParallelStyle {
   bool threads = false;   // each piece on its own thread, after a short delay that varies
 };
 
+/// While such an object exists, the option "cache.folder" of every TestHost has this value.
+class [[nodiscard]] CacheFolder {
+ public:
+  explicit CacheFolder(const std::string& path);
+  ~CacheFolder();
+  CacheFolder(const CacheFolder&) = delete;
+  CacheFolder& operator=(const CacheFolder&) = delete;
+};
+
 class TestHost {
  public:
   static constexpr std::uint32_t any_kind = 0;
@@ -67,7 +76,8 @@ class TestHost {
     TestHost& host_;
   };
 
-  /// Sets a function to call at each fault point before it is counted; nullptr removes it. Not while a command runs.
+  /// Sets a function to call at each fault point before it is counted, and at each parallel loop; nullptr removes it.
+  /// Not while a command runs.
   void set_visitor(std::function<void()> visitor) { visitor_ = std::move(visitor); }
 
   /// Not while a command runs.

@@ -92,11 +92,11 @@ class Visit {
   std::thread thread_;
 };
 
-// At each fault point, uses the device on another thread, until one such use does not finish in time.
+// At each fault point and parallel loop, uses the device on another thread, until one such use does not finish in time.
 class Visitors {
  public:
   Visitors(Session& session, std::function<void()> visit) : session_(session), visit_(std::move(visit)) {
-    session_.host.set_visitor([this] { at_fault_point(); });
+    session_.host.set_visitor([this] { at_call_of_host(); });
   }
   /// Waits for a visit that did not finish in time.
   ~Visitors() { session_.host.set_visitor(nullptr); }
@@ -104,7 +104,7 @@ class Visitors {
   bool were_stopped() const { return were_stopped_; }
 
  private:
-  void at_fault_point() {
+  void at_call_of_host() {
     if (were_stopped_ || is_visiting_.exchange(true)) return;
     visits_.emplace_back(visit_);
     if (visits_.back().ends_in_time()) {
@@ -128,12 +128,15 @@ KernelSample large_product(std::uint64_t seed) {
   throw CheckFailed("there is no large product among the samples");
 }
 
-// Uses the device on another thread while the driver calls fault_point. If the driver holds a lock during that call,
-// the other thread blocks.
+// Uses the device on another thread while the driver calls the host. If the driver holds a lock during that call, the
+// other thread blocks.
 void asks_without_locks(const RuntimeTarget& target) {
   Session s(target);
   const KernelSample sample = multiply_add_sample(1000), product = large_product(target.seed);
-  Queue queue(s);
+  const Kernel kernel(s, sample);
+  check(static_cast<bool>(kernel), "a pointwise program on i32 is refused");
+  const Buffer a(s, 4000), b(s, 4000), out(s, 4000);
+  Queue queue(s), beside(s);  // only visits use the second
   std::atomic<bool> has_failed{false};
   bool were_stopped = false;
   {
@@ -146,19 +149,20 @@ void asks_without_locks(const RuntimeTarget& target) {
         Description asked(sample, LKS_MODE_STRICT, s.info.min_alignment);
         query(s, asked);
         const Kernel prepared(s, product);
+        beside.fill(a, 0, 4000, 0x11, 4);
+        Launch launch(kernel, sample, {{&a, 0}, {&b, 0}, {&out, 0}});
+        wait_for(s, beside.timeline(), launch_once(beside, launch));
       } catch (const std::exception&) {
         has_failed = true;
       }
     });
-    const Kernel kernel(s, sample);
-    check(static_cast<bool>(kernel), "a pointwise program on i32 is refused");
-    for (int i = 0; i < 20; ++i) run_sample(s, queue, sample, kernel);
+    for (int i = 0; i < 20; ++i) run_sample(s, queue, sample, Kernel(s, sample));
     const Kernel prepared(s, product);
     queue.finish();
     were_stopped = visitors.were_stopped();
   }
-  check(!were_stopped, "while the driver calls fault_point, another thread cannot use the device: it holds a lock");
-  check(!has_failed, "while the driver calls fault_point, calls of another thread fail");
+  check(!were_stopped, "while the driver calls the host, another thread cannot use the device: it holds a lock");
+  check(!has_failed, "while the driver calls the host, calls of another thread fail");
 }
 
 // Eight threads launch one kernel at once on different inputs. `queue_of` returns the queue of each thread.

@@ -12,6 +12,8 @@ namespace {
 using u64 = std::uint64_t;
 using Clock = std::chrono::steady_clock;
 
+constexpr std::uint32_t marked_launch = 6;
+
 // Every field is set, but those of the header. The timeline that it is signalled to replaces the value.
 lks_diag marked_failure() {
   lks_diag failure = empty_diagnosis();
@@ -23,6 +25,7 @@ lks_diag marked_failure() {
   failure.requested_bytes = (std::uint64_t{1} << 40) + 5;
   failure.free_bytes = (std::uint64_t{1} << 33) + 9;
   failure.value = 31;
+  failure.launch = marked_launch;
   std::snprintf(failure.what, sizeof failure.what, "a failure that the suite made up, number 4711");
   std::snprintf(failure.where, sizeof failure.where, "somewhere.cpp:1234");
   std::snprintf(failure.hint, sizeof failure.hint, "nothing to be done");
@@ -30,7 +33,8 @@ lks_diag marked_failure() {
   return failure;
 }
 
-void check_marked(const lks_diag& got, const std::string& where) {
+// `launch`: of the diag. A driver of ABI 1.0 does not know it.
+void check_marked(const Session& s, const lks_diag& got, std::uint32_t launch, const std::string& where) {
   const lks_diag expected = marked_failure();
   const auto same_text = [&](const char* field, const char* wanted, const char* name) {
     check(std::strcmp(field, wanted) == 0, where + " changed diag." + name + " of the original failure to: " + field);
@@ -44,6 +48,8 @@ void check_marked(const lks_diag& got, const std::string& where) {
   check(got.operand == expected.operand && got.heap == expected.heap &&
             got.requested_bytes == expected.requested_bytes && got.free_bytes == expected.free_bytes,
         where + " lost operand, heap, requested or free bytes of the original failure");
+  check(s.api.abi_minor < 1 || got.launch == launch,
+        where + text(" says diag.launch %u, not %u, for a failure with %u", got.launch, launch, expected.launch));
 }
 
 void values(const RuntimeTarget& target) {
@@ -70,8 +76,9 @@ void wide_values(const RuntimeTarget& target) {
   Timeline timeline(s);
   constexpr u64 one = 1;
   u64 before = 0;
-  for (const u64 value : {one << 16, (one << 31) - 1, one << 31, (one << 32) - 1, one << 32, (one << 32) + 7,
-                          (one << 33) + 3, (one << 40) + 1, one << 53, (one << 53) + 1, (one << 62) + 5}) {
+  for (const u64 value :
+       {one << 16, (one << 31) - 1, one << 31, (one << 32) - 1, one << 32, (one << 32) + 7, (one << 33) + 3,
+        (one << 40) + 1, one << 53, (one << 53) + 1, (one << 62) + 5, (one << 63) + 9, ~u64{0} - 1}) {
     const auto number = static_cast<unsigned long long>(value);
     check(wait_within(s, timeline.handle(), value, 0) == LKS_TIMEOUT,
           text("a wait for %llu on a timeline at %llu did not time out", number,
@@ -161,13 +168,13 @@ void host_failure(const RuntimeTarget& target) {
   for (u64 value : {3, 4, 9}) {
     check(wait_within(s, timeline.handle(), value, 20'000'000'000u, &got) == LKS_DATA_CORRUPT,
           text("waiting for %llu on a timeline that failed at 4", static_cast<unsigned long long>(value)));
-    check_marked(got, "timeline_wait");
+    check_marked(s, got, marked_launch, "timeline_wait");
     check(got.value == 4, text("diag.value is %llu for a failure at 4", static_cast<unsigned long long>(got.value)));
   }
   u64 reached = 0;
   Call call("timeline_query");
   call.fails(s.api.timeline_query(timeline.handle(), &reached, call.diag()), LKS_DATA_CORRUPT);
-  check_marked(call.filled(), "timeline_query");
+  check_marked(s, call.filled(), marked_launch, "timeline_query");
   check(reached == 2,
         text("timeline_query of a timeline that failed after 2 says %llu", static_cast<unsigned long long>(reached)));
 }
@@ -190,7 +197,7 @@ void failure_wakes(const RuntimeTarget& target) {
   waiter.join();
   check(broken.empty(), broken);
   check(status == LKS_DATA_CORRUPT, "a waiter on a timeline that then failed got " + status_name(status));
-  check_marked(got, "timeline_wait");
+  check_marked(s, got, marked_launch, "timeline_wait");
 }
 
 // Commands behind a wait for a failed timeline fail with the same diag and are skipped; then the queue recovers.
@@ -219,7 +226,7 @@ void failure_propagates(const RuntimeTarget& target) {
             "a command done before the failure counts as failed");
     }
     check(status == LKS_DATA_CORRUPT, "a command behind a failed timeline got " + status_name(status));
-    check_marked(got, "the queue that waited");
+    check_marked(s, got, 0, "the queue that waited");
     queue.recover();
     check_same_bytes(queue.download(data), Bytes(4096, 0x11), "memory of commands that were skipped after a failure");
     queue.fill(data, 0, 4096, 0x44);

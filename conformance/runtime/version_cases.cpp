@@ -139,6 +139,28 @@ void larger_elements(const RuntimeTarget& target) {
   check_same_bytes(queue.download(first), expected, "three launches in structs that are larger than the driver's");
 }
 
+// Attributes grow at their end; what is behind those that the driver knows is zero, and means what it did before.
+void larger_attributes(const RuntimeTarget& target) {
+  Session s(target);
+  Queue queue(s);
+  for (const KernelSample& sample : kernel_samples(target.seed, 1)) {
+    if (sample.attrs.empty()) continue;
+    const Kernel usual(s, sample);
+    if (!usual) continue;
+    Bytes attrs = sample.attrs;
+    attrs.resize(attrs.size() + 32);
+    Description asked(sample, LKS_MODE_STRICT, s.info.min_alignment);
+    asked.desc.attrs = attrs.data();
+    asked.desc.attrs_size = static_cast<std::uint32_t>(attrs.size());
+    const Kernel kernel(s, asked, sample.name);
+    check(static_cast<bool>(kernel), sample.name + " is refused if the host's attributes are larger");
+    const std::vector<Bytes> expected = run_sample(s, queue, sample, usual), got = run_sample(s, queue, sample, kernel);
+    for (std::size_t o = 0; o < expected.size(); ++o) {
+      check_same_bytes(got[o], expected[o], sample.name + ", prepared from larger attributes");
+    }
+  }
+}
+
 // A host of ABI 1.0. Its table and its diags end where memory ends, so a driver that reads or writes a later field
 // crashes. The entry may refuse such a host; then the driver needs a newer one.
 void older_host(const RuntimeTarget& target) {
@@ -189,6 +211,8 @@ std::vector<RuntimeCase> version_cases() {
   return {
       {"abi", "newer_host", "a host with more fields, a higher minor and unknown extensions is accepted", &newer_host},
       {"abi", "larger_elements", "arrays are read by the size of the host's structs", &larger_elements},
+      {"abi", "larger_attributes", "attributes of a newer host, with zeros at their end, mean what they did",
+       &larger_attributes},
       {"abi", "older_host", "a host of ABI 1.0 is accepted, and no later field of its structs is touched", &older_host},
       {"abi", "host_without_entries", "a host that lacks entries of ABI 1.0 is refused", &host_without_entries},
       {"abi", "other_major", "a host of another major version is refused", &other_major},

@@ -19,25 +19,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr u64 millisecond = 1'000'000, minute = 60'000 * millisecond, large = 8 << 20;
 
-// A gather with an index that is out of bounds, ready to be launched.
-class FailingLaunch {
- public:
-  FailingLaunch(Session& s, Queue& queue, u64 seed)
-      : made_(bad_index(LKS_OP_GATHER, 99, seed)), kernel_(s, made_.sample), memory_(s, queue, made_.sample) {
-    check(static_cast<bool>(kernel_), "gather is refused");
-    queue.upload(memory_.indices, made_.bad);
-  }
-  u64 enqueue(Queue& queue) {
-    Launch launch(kernel_, made_.sample, memory_.locations());
-    return launch_once(queue, launch);
-  }
-
- private:
-  const BadIndex made_;
-  const Kernel kernel_;
-  const IndexMemory memory_;
-};
-
 void check_recovered(Session& s, Queue& queue, u64 last, const char* when) {
   const u64 reached = query(s, queue.timeline());
   check(reached == last, text("%s timeline_query says %llu, the newest value was %llu", when,
