@@ -15,8 +15,8 @@ struct Dialect {
   const char* value;     // begins the declaration of a value that is rounded as it is written
   const char* zero_f32;
   const char* zero_f64;
-  /// A zero of 64 bits whose value the compiler cannot know, which keeps a constant from it; empty if no compiler needs
-  /// that.
+  /// A zero of 64 bits whose value the compiler cannot know, which keeps a constant or a value from it; empty if no
+  /// compiler needs that.
   const char* hidden_zero;
   /// a + b, a - b or a * b of dtype t: floats are rounded, and not fused with other instructions; integers wrap.
   std::string (*arithmetic)(lks_dtype t, const char* op, const std::string& a, const std::string& b);

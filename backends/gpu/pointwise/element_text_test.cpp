@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "backends/gpu/pointwise/instruction_text.h"
+
 namespace gpu {
 namespace {
 
@@ -70,6 +72,26 @@ TEST(ElementText, is_written_in_the_dialect) {
             "  o.tensor2[uint(item)] = v3;\n"
             "  o.tensor3[at3] = uint8_t(v5 ? 1 : 0);\n"
             "}\n\n");
+}
+
+// The values that a compiler must not know are combined with a zero that it cannot know.
+TEST(ElementText, hides_what_compilers_get_wrong) {
+  Dialect hiding = dialect;
+  hiding.hidden_zero = "(o.count >> 63)";
+  const std::vector<lks_instr> instrs = {
+      instruction(LKS_INSTR_INPUT, LKS_F32, 0),      instruction(LKS_INSTR_CONST, LKS_F32, 0x80000000),
+      instruction(LKS_INSTR_ADD, LKS_F32, 0, 0, 1),  instruction(LKS_INSTR_CONST, LKS_F32, 0),
+      instruction(LKS_INSTR_LT, LKS_BOOL, 0, 2, 3),  instruction(LKS_INSTR_CONST, LKS_F32, 0x3f800000),
+      instruction(LKS_INSTR_MUL, LKS_F32, 0, 2, 5),  instruction(LKS_INSTR_CONVERT, LKS_I64, 0, 6),
+      instruction(LKS_INSTR_CONVERT, LKS_F32, 0, 7), instruction(LKS_INSTR_CONVERT, LKS_I64, 0, 8)};
+  const auto text = [&](const Dialect& in, std::size_t i) { return instruction_text(in, instrs, i); };
+  EXPECT_NE(text(hiding, 1), text(dialect, 1)) << "a zero that is added";
+  EXPECT_NE(text(hiding, 1).find("| (o.count >> 63)"), std::string::npos);
+  EXPECT_EQ(text(hiding, 3), text(dialect, 3)) << "a zero that is compared";
+  EXPECT_EQ(text(hiding, 5), text(dialect, 5)) << "no zero";
+  EXPECT_EQ(text(hiding, 7), text(dialect, 7)) << "the first conversion to a long integer";
+  EXPECT_NE(text(hiding, 9).find("floatBitsToUint(v8) | uint((o.count >> 63))"), std::string::npos) << "there and back";
+  EXPECT_EQ(text(dialect, 9).find("floatBitsToUint"), std::string::npos);
 }
 
 TEST(ElementText, loads_all_elements_of_an_invocation_before_it_stores_one) {

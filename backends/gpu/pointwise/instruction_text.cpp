@@ -1,5 +1,6 @@
 #include "backends/gpu/pointwise/instruction_text.h"
 
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 
@@ -169,6 +170,41 @@ std::string value_of_bits(lks_dtype t, const std::string& bits) {
   }
 }
 
+namespace {
+
+bool is_long(lks_dtype t) { return t == LKS_I64 || t == LKS_U64; }
+
+// A zero of either sign that is added, subtracted or multiplied by. Compilers that leave such arithmetic out are wrong:
+// -0 + 0 is +0, and NaN times 0 is NaN.
+bool is_zero_of_arithmetic(const std::vector<lks_instr>& instrs, std::size_t i) {
+  const lks_instr& zero = instrs[i];
+  const std::uint64_t sign = zero.dtype == LKS_F64 ? 1ull << 63 : 1ull << 31;
+  if ((zero.dtype != LKS_F32 && zero.dtype != LKS_F64) || (zero.imm & ~sign) != 0) return false;
+  return std::any_of(instrs.begin() + static_cast<std::ptrdiff_t>(i), instrs.end(), [&](const lks_instr& user) {
+    const bool is_arithmetic =
+        user.opcode == LKS_INSTR_ADD || user.opcode == LKS_INSTR_SUB || user.opcode == LKS_INSTR_MUL;
+    return is_arithmetic && (user.args[0] == i || user.args[1] == i);
+  });
+}
+
+// The operand of a conversion. If it was itself converted from an integer of 64 bits, the compiler must not take the
+// two conversions for none: the first one rounds.
+std::string converted(const Dialect& dialect, const std::vector<lks_instr>& instrs, const lks_instr& conversion,
+                      const std::string& v) {
+  const lks_instr& before = instrs[conversion.args[0]];
+  const bool returns = *dialect.hidden_zero && is_long(conversion.dtype) && before.opcode == LKS_INSTR_CONVERT &&
+                       is_long(instrs[before.args[0]].dtype);
+  if (returns && before.dtype == LKS_F32) {
+    return "uintBitsToFloat(floatBitsToUint(" + v + ") | uint(" + dialect.hidden_zero + "))";
+  }
+  if (returns && before.dtype == LKS_F64) {
+    return "uint64BitsToDouble(doubleBitsToUint64(" + v + ") | " + dialect.hidden_zero + ")";
+  }
+  return v;
+}
+
+}  // namespace
+
 std::string instruction_text(const Dialect& dialect, const std::vector<lks_instr>& instrs, std::size_t i) {
   const lks_instr& instr = instrs[i];
   const auto arg = [&](int n) { return "v" + std::to_string(instr.args[n]); };
@@ -178,7 +214,7 @@ std::string instruction_text(const Dialect& dialect, const std::vector<lks_instr
     case LKS_INSTR_CONST: {
       char bits[24];
       std::snprintf(bits, sizeof bits, "0x%" PRIx64 "ul", instr.imm);
-      const bool hides_value = (t == LKS_I64 || t == LKS_U64) && *dialect.hidden_zero;
+      const bool hides_value = *dialect.hidden_zero && (is_long(t) || is_zero_of_arithmetic(instrs, i));
       return value_of_bits(
           t, "uint64_t(" + std::string(bits) + (hides_value ? std::string(" | ") + dialect.hidden_zero : "") + ")");
     }
@@ -197,7 +233,7 @@ std::string instruction_text(const Dialect& dialect, const std::vector<lks_instr
     case LKS_INSTR_EQ:
     case LKS_INSTR_NE: return compare(instr.opcode, type_of_arg(0), arg(0), arg(1));
     case LKS_INSTR_SELECT: return arg(0) + " ? " + arg(1) + " : " + arg(2);
-    case LKS_INSTR_CONVERT: return convert(dialect, type_of_arg(0), t, arg(0));
+    case LKS_INSTR_CONVERT: return convert(dialect, type_of_arg(0), t, converted(dialect, instrs, instr, arg(0)));
     case LKS_INSTR_BITCAST: return bitcast(type_of_arg(0), t, arg(0));
     case LKS_INSTR_SHL:
     case LKS_INSTR_SHR: return shift(instr, arg(0), arg(1));

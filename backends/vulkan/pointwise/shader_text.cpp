@@ -33,7 +33,8 @@ constexpr gpu::Dialect glsl = {
     .value = "precise const ",
     .zero_f32 = "0.0",
     .zero_f64 = "0.0lf",
-    // Mesa 22.3 miscompiles comparisons of a widened int with a constant of 64 bits.
+    // Mesa 22.3 miscompiles comparisons of a widened int with a constant of 64 bits, leaves out additions of and
+    // multiplications by a zero that it knows, and leaves out a conversion of a long integer to a float and back.
     .hidden_zero = "(o.count >> 63)",
     .arithmetic = [](lks_dtype, const char* op, const std::string& a,
                      const std::string& b) { return a + " " + op + " " + b; },
