@@ -169,18 +169,6 @@ void closing_ends_later_drivers(lks_driver_api& t) {
   };
 }
 
-// The group for imported memory is too small for its only slot.
-void short_group(lks_driver_api& t) {
-  t.get_group = [](lks_driver* driver, std::uint64_t capability) -> const void* {
-    static lks_import_export_group cut;
-    const void* const whole = correct().get_group(driver, capability);
-    if (!whole || capability != LKS_CAP_IMPORT_EXPORT) return whole;
-    cut = *static_cast<const lks_import_export_group*>(whole);
-    cut.hdr.size = sizeof(lks_header) + 4;
-    return &cut;
-  };
-}
-
 // -------------------------------------------------------------------------------------------------------- kept kernels
 
 // A kernel that several preparations share. It ends with the first release.
@@ -301,7 +289,6 @@ constexpr TableFault faults[] = {
     {Mutant::prepare_needs_deps, &prepare_needs_deps},
     {Mutant::product_query_needs_device, &product_query_needs_device},
     {Mutant::closing_ends_later_drivers, &closing_ends_later_drivers},
-    {Mutant::short_group, &short_group},
     {Mutant::release_ends_twins, &release_ends_twins},
     {Mutant::keeps_program, &keeps_program},
 };

@@ -69,6 +69,15 @@ Surroundings surroundings() {
   return now;
 }
 
+// This process inherits what the driver may have changed in its parent, and would change to the same again.
+void use_other_surroundings() {
+  sigset_t none;
+  sigemptyset(&none);
+  pthread_sigmask(SIG_SETMASK, &none, nullptr);
+  std::error_code ignored;
+  std::filesystem::current_path(std::filesystem::temp_directory_path(ignored), ignored);
+}
+
 void check_surroundings(const Surroundings& before) {
   const Surroundings now = surroundings();
   for (int number = 1; number < NSIG; ++number) {
@@ -218,7 +227,9 @@ int run_alone(int in, int out) {
   const std::size_t space = request.find(' ');
   if (space == std::string::npos) return 2;
   const auto ordinal = static_cast<std::uint32_t>(std::strtoul(request.c_str(), nullptr, 10));
-  std::string answer = answer_for({request.substr(space + 1), ordinal, 1});
+  const std::string library = std::filesystem::absolute(request.substr(space + 1)).string();
+  use_other_surroundings();
+  std::string answer = answer_for({library, ordinal, 1});
   const bool done = answer == "done";
   std::replace(answer.begin(), answer.end(), '\n', ' ');
   answer += '\n';

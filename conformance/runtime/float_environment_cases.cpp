@@ -54,6 +54,12 @@ unsigned x87_control_word() {
   return word;
 }
 
+// A call before this case may have changed it, and would change nothing now.
+void use_usual_x87_control_word() {
+  const std::uint16_t usual = 0x037f;  // of the x86-64 ABI
+  __asm__ volatile("fldcw %0" : : "m"(usual));
+}
+
 using Unchanged = std::function<void(const std::string& by)>;
 
 void use_device(const RuntimeTarget& target, const char* what, const Unchanged& unchanged) {
@@ -81,6 +87,7 @@ void use_device(const RuntimeTarget& target, const char* what, const Unchanged& 
 
 void run_under(const RuntimeTarget& target, unsigned wanted, const char* what) {
   const Settings settings(wanted);
+  use_usual_x87_control_word();
   const unsigned before = _mm_getcsr() & ~flags, x87_before = x87_control_word();
   const Unchanged unchanged = [&](const std::string& by) {
     const unsigned now = _mm_getcsr() & ~flags, x87_now = x87_control_word();
