@@ -212,14 +212,18 @@ Slack slack_for(ErrorClass error_class) {
   }
 }
 
+Verdict failure(std::string text) {
+  Verdict v;
+  v.ok = false;
+  v.worst = INFINITY;
+  v.text = std::move(text);
+  return v;
+}
+
 Verdict judge(const RefArray& result, const RefArray& exact, const Measure& measure) {
   if (result.dtype != exact.dtype || !(result.shape == exact.shape)) {
-    Verdict verdict;
-    verdict.ok = false;
-    verdict.worst = INFINITY;
-    verdict.text = "the result is " + std::string(name_of(result.dtype)) + " " + result.shape.to_string() +
-                   ", expected " + std::string(name_of(exact.dtype)) + " " + exact.shape.to_string();
-    return verdict;
+    return failure("the result is " + std::string(name_of(result.dtype)) + " " + result.shape.to_string() +
+                   ", expected " + std::string(name_of(exact.dtype)) + " " + exact.shape.to_string());
   }
   return Judge(result, exact, measure).run();
 }

@@ -19,6 +19,9 @@ struct Verdict {
   bool by_bits = false;       // the bits of the trusted device were the only correct ones
 };
 
+/// A failed verdict with this text.
+Verdict failure(std::string text);
+
 /// The bound of a comparison, and properties of the case on which it depends.
 struct Measure {
   Bound bound;

@@ -131,14 +131,6 @@ std::string sha256_of(std::span<const std::byte> bytes) {
   return hash.hex();
 }
 
-Verdict failure(std::string text) {
-  Verdict v;
-  v.ok = false;
-  v.worst = INFINITY;
-  v.text = std::move(text);
-  return v;
-}
-
 Verdict compare(const Tensor& result, const VectorOutput& expected, const std::string& what) {
   if (!(result.spec() == TensorSpec{expected.dtype, expected.shape})) {
     return failure(what + "is " + result.describe() + ", needed is " + std::string(name_of(expected.dtype)) + " " +

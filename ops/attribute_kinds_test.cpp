@@ -1,21 +1,13 @@
 // Attributes that are texts or lists of any length, and the one step that makes attributes canonical.
 #include <gtest/gtest.h>
 
-#include <array>
-
-#include "lockstep/call_op.h"
-#include "lockstep/lockstep.h"
+#include "ops/call_op_test.h"
 #include "ops/kept_call.h"
-#include "runtime/expect_error.h"
 #include "tools/driver_struct.h"
 
 namespace lockstep {
 namespace {
 
-using One = std::array<Operand, 1>;
-
-const std::vector<float> counted = {1, 2, 3, 4, 5, 6};
-Tensor matrix() { return Tensor(counted, Shape{2, 3}); }
 const Tensor wide = Tensor::abstract({DType::f32, Shape{2, 3}});
 
 const std::string operand =
@@ -23,23 +15,6 @@ const std::string operand =
 
 std::string refusal(const char* op, const Arguments& arguments) {
   return error_text([&] { call_op(op, One{wide}, arguments); });
-}
-
-std::vector<float> values(const std::vector<Tensor>& results) { return results.at(0).to_vector<float>(); }
-
-template <class F>
-void expect_error(ErrorId id, F&& f) {
-  expect_error_saying(f, id, {""}, nullptr);
-}
-
-OpDef same_def(std::string name) {
-  OpDef def;
-  def.name = std::move(name);
-  def.inputs = {{"x"}};
-  def.infer = [](InferContext& c) { c.set(0, c.dtype(0), c.shape(0)); };
-  def.decompose = [](DecomposeContext& d) { d.set(0, d.tensor(0)); };
-  def.reference = [](RefContext& r) { r.outputs[0].values = r.inputs[0].values; };
-  return def;
 }
 
 // --------------------------------------------------------------------------------------------- texts, and longer lists

@@ -1,31 +1,17 @@
 // Calls by name give what the public functions give, and refuse what they refuse, with the same errors.
-#include "lockstep/call_op.h"
+#include "ops/call_op_test.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
-#include "lockstep/lockstep.h"
 #include "ops/launch_number.h"
-#include "runtime/expect_error.h"
 
 namespace lockstep {
 namespace {
 
-using One = std::array<Operand, 1>;
 using Two = std::array<Operand, 2>;
-
-const std::vector<float> counted = {1, 2, 3, 4, 5, 6};
-Tensor matrix() { return Tensor(counted, Shape{2, 3}); }
-
-std::vector<float> values(const std::vector<Tensor>& results) { return results.at(0).to_vector<float>(); }
-
-template <class F>
-void expect_error(ErrorId id, F&& f) {
-  expect_error_saying(f, id, {""}, nullptr);
-}
 
 TEST(CallByName, ReducesOverAxes) {
   const Tensor x = matrix();
@@ -216,16 +202,6 @@ TEST(CallByName, RefusesAsThePublicFunctionDoes) {
 }
 
 // ------------------------------------------------------------------------------------------------ ops of applications
-
-OpDef same_def(std::string name) {
-  OpDef def;
-  def.name = std::move(name);
-  def.inputs = {{"x"}};
-  def.infer = [](InferContext& c) { c.set(0, c.dtype(0), c.shape(0)); };
-  def.decompose = [](DecomposeContext& d) { d.set(0, d.tensor(0)); };
-  def.reference = [](RefContext& r) { r.outputs[0].values = r.inputs[0].values; };
-  return def;
-}
 
 struct AttrsOfAllKinds {
   std::int64_t integer = 0, truth = 0, dtype = 0, axis = 0, device = 0, choice = 0, unspecified = 0;

@@ -127,34 +127,16 @@ TEST_F(Recovery, AFailureIsMetAfterItsChangesAreUndone) {
   const std::function<void()> ways[] = {[&] { queue->check(failed); }, [&] { queue->wait_unless_skipped(failed); },
                                         [&] { queue->synchronize(); }, launch};
   for (const std::function<void()>& meet : ways) {
-    std::atomic<bool> is_undoing{false}, is_undone{false};
-    script.fails_at = failed = command();
-    queue->undo_if_failed([&] {
-      is_undoing = true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-      is_undone = true;
+    const bool is_undone = undone_after([&](std::uint64_t command) {
+      failed = command;
+      EXPECT_THROW(meet(), DeviceError) << &meet - ways;
     });
-    std::thread finder([&] { queue->wait_idle(); });
-    while (!is_undoing) std::this_thread::yield();
-    EXPECT_THROW(meet(), DeviceError) << &meet - ways;
     EXPECT_TRUE(is_undone) << &meet - ways;
-    finder.join();
   }
 }
 
 TEST_F(Recovery, AWaitForASettledQueueWaitsForWhatUndoes) {
-  std::atomic<bool> is_undoing{false}, is_undone{false};
-  const std::uint64_t failed = script.fails_at = command();
-  queue->undo_if_failed([&] {
-    is_undoing = true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    is_undone = true;
-  });
-  std::thread finder([&] { queue->wait_idle(); });
-  while (!is_undoing) std::this_thread::yield();
-  EXPECT_NO_THROW(queue->settle(failed));
-  EXPECT_TRUE(is_undone);
-  finder.join();
+  EXPECT_TRUE(undone_after([&](std::uint64_t failed) { EXPECT_NO_THROW(queue->settle(failed)); }));
 }
 
 TEST_F(Recovery, AFailureThatTwoThreadsFindIsOne) {

@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <functional>
 #include <memory>
+#include <thread>
 #include <utility>
 
 #include "runtime/command_queue.h"
@@ -89,6 +92,23 @@ class Recovery : public testing::Test {
     queue = std::make_unique<CommandQueue>(device->state(), LKS_QUEUE_COMPUTE);
   }
   std::uint64_t command() { return queue->fill(block, 0, 4, 0, 4, {.op = "fill"}); }
+  /// A command fails, and another thread undoes its changes, which takes 20 ms. Calls meet(the command) meanwhile, and
+  /// returns whether the changes are undone when it returns.
+  bool undone_after(const std::function<void(std::uint64_t)>& meet) {
+    std::atomic<bool> is_undoing{false}, is_undone{false};
+    const std::uint64_t failed = script.fails_at = command();
+    queue->undo_if_failed([&] {
+      is_undoing = true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      is_undone = true;
+    });
+    std::thread finder([&] { queue->wait_idle(); });
+    while (!is_undoing) std::this_thread::yield();
+    meet(failed);
+    const bool result = is_undone;
+    finder.join();
+    return result;
+  }
 
   std::unique_ptr<ScriptedDevice> device;
   std::unique_ptr<CommandQueue> queue;

@@ -207,22 +207,24 @@ void add_alone(Collector& out, const OpDef& op, const std::vector<Base>& bases) 
   }
 }
 
+void add_copies(Collector& out, const OpDef& op, const OpCase& call, const std::vector<std::int64_t>& extents,
+                std::initializer_list<Layout> layouts) {
+  const auto c = resized(op, call, extent_groups(op, call), extents);
+  for (Layout layout : layouts) {
+    if (c) out.add("forward", *c, true, layout);
+  }
+}
+
 // Copies in which two dimensions of a batch change places, both longer than a block of 32.
 void add_batched_transposes(Collector& out, const OpDef& op, const std::vector<Base>& bases) {
   const auto base = std::find_if(bases.begin(), bases.end(), [](const Base& b) { return largest_rank(b.call) == 3; });
   if (op.name != "copy" || base == bases.end()) return;
   const auto call = with_rank(op, base->call, 4);
   if (!call) return;
-  const std::vector<ExtentGroup> groups = extent_groups(op, *call);
-  const auto add = [&](const std::vector<std::int64_t>& extents, std::initializer_list<Layout> swapped) {
-    const auto c = resized(op, *call, groups, extents);
-    for (Layout layout : swapped) {
-      if (c) out.add("forward", *c, true, layout);
-    }
-  };
-  add({2, 35, 3, 67}, {Layout::channels_second, Layout::channels_last, Layout::first_two_swapped});
-  add({2, 3, 35, 67}, {Layout::last_two_swapped});
-  add({2, 35, 67, 3}, {Layout::middles_swapped});
+  add_copies(out, op, *call, {2, 35, 3, 67},
+             {Layout::channels_second, Layout::channels_last, Layout::first_two_swapped});
+  add_copies(out, op, *call, {2, 3, 35, 67}, {Layout::last_two_swapped});
+  add_copies(out, op, *call, {2, 35, 67, 3}, {Layout::middles_swapped});
 }
 
 // Transposes that whole blocks of 32 fill, of one matrix and of several.
@@ -231,8 +233,7 @@ void add_whole_transposes(Collector& out, const OpDef& op, const std::vector<Bas
   const auto add = [&](const std::vector<std::int64_t>& extents, Layout layout) {
     const auto base =
         std::find_if(bases.begin(), bases.end(), [&](const Base& b) { return b.groups.size() == extents.size(); });
-    const auto c = base == bases.end() ? std::nullopt : resized(op, base->call, base->groups, extents);
-    if (c) out.add("forward", *c, true, layout);
+    if (base != bases.end()) add_copies(out, op, base->call, extents, {layout});
   };
   add({64, 96}, Layout::transposed);
   add({3, 64, 32}, Layout::last_two_swapped);
@@ -328,8 +329,8 @@ void add_ranks(Collector& out, const OpDef& op, const std::vector<const Base*>& 
 Values values_for(const OpDef& op, const OpCase& c, MathMode mode, Values wanted) {
   if (wanted == Values::bad_index || wanted == Values::counted) return wanted;
   // The bound of a long or half-width sum in fast mode is so wide that a finite result would pass too.
-  const bool narrow = mode != MathMode::fast || (largest_input(c) <= 1500 && !is_half_width(dtype_of(op, c)));
-  if (wanted == Values::huge && narrow) return wanted;
+  const bool has_tight_bound = mode != MathMode::fast || (largest_input(c) <= 1500 && !is_half_width(dtype_of(op, c)));
+  if (wanted == Values::huge && has_tight_bound) return wanted;
   if (op.error_class != ErrorClass::sum || !applies(Values::exact, op, c)) return wanted;
   // Values that are exact in every format that fast mode may use.
   const bool has_infinities = wanted == Values::special || wanted == Values::infinite;

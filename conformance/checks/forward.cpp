@@ -95,14 +95,6 @@ std::string changed_input(const TestCase& t, const std::vector<RefArray>& inputs
 
 }  // namespace
 
-Verdict failure(std::string text) {
-  Verdict v;
-  v.ok = false;
-  v.worst = INFINITY;
-  v.text = std::move(text);
-  return v;
-}
-
 OracleJudge::OracleJudge(const TestCase& t, const std::vector<RefArray>& inputs, const Setting& setting)
     : case_(t),
       inputs_(inputs),

@@ -27,9 +27,6 @@ Verdict check_pair(const TestCase& t, const Setting& setting);
 /// The call must be refused with exactly the error that the case names.
 Verdict check_refusal(const TestCase& t, const Setting& setting);
 
-/// A failed verdict with this text.
-Verdict failure(std::string text);
-
 /// The first element whose bits differ; empty if there is none. All NaNs are equal.
 std::string first_difference(const std::vector<Tensor>& a, const std::vector<Tensor>& b);
 

@@ -38,6 +38,10 @@ Tensor tensor_of_words(const std::vector<std::uint64_t>& words, DType dtype, Dev
                             device);
 }
 
+std::string program_id(const std::string& op, const std::string& dtype, MathMode mode, const std::string& name) {
+  return "instructions/" + op + "/" + dtype + "/" + std::string(name_of(mode)) + "/" + name;
+}
+
 DType dtype_to_list(std::span<const lks_dtype> values) {
   const auto is_core = [](DType t) { return t == DType::f32 || t == DType::i32 || t == DType::boolean; };
   DType told = tensor_dtype(values.front());

@@ -4,8 +4,10 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
+#include "lockstep/device.h"
 #include "lockstep/driver.h"
 #include "lockstep/program.h"
 #include "lockstep/tensor.h"
@@ -21,6 +23,9 @@ Expr as_result(Expr value);
 
 /// A vector whose elements have the lowest bits of the words.
 Tensor tensor_of_words(const std::vector<std::uint64_t>& words, DType dtype, Device device);
+
+/// The id of a case of the suite "instructions".
+std::string program_id(const std::string& op, const std::string& dtype, MathMode mode, const std::string& name);
 
 /// The dtype under which a program is listed: of the dtypes of its values, one that a driver may lack.
 DType dtype_to_list(std::span<const lks_dtype> values);

@@ -134,8 +134,7 @@ std::vector<std::string> instruction_ids(const SpecialRequest& request) {
     for (MathMode mode : request.modes) {
       if (mode == MathMode::fast && group.rounds) continue;
       if (mode == MathMode::lockstep && request.modes.front() != mode) continue;  // same arithmetic as strict mode
-      ids.push_back(std::string("instructions/") + op_name + "/" + dtype + "/" + std::string(name_of(mode)) + "/" +
-                    group.name);
+      ids.push_back(program_id(op_name, dtype, mode, group.name));
     }
   }
   return ids;

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "conformance/case_data.h"
+#include "conformance/checks/instruction_tensors.h"
 #include "lockstep/program.h"
 #include "ops/infer.h"
 #include "ops/pointwise.h"
@@ -123,8 +124,7 @@ std::vector<std::string> many_tensors_ids(const SpecialRequest& request) {
     if (!o.dtype.empty() && o.dtype != name_of(dtype)) continue;
     for (const MathMode mode : request.modes) {
       for (const Arrangement& a : arrangements()) {
-        ids.push_back(std::string("instructions/") + op_name + "/" + std::string(name_of(dtype)) + "/" +
-                      std::string(name_of(mode)) + "/" + a.name);
+        ids.push_back(program_id(op_name, std::string(name_of(dtype)), mode, a.name));
       }
     }
   }

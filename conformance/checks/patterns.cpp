@@ -257,8 +257,7 @@ std::vector<std::string> pattern_ids(const SpecialRequest& request) {
     const std::string dtype(name_of(listed_dtype(group)));
     if (!request.options.dtype.empty() && request.options.dtype != dtype) continue;
     for (MathMode mode : request.modes) {
-      ids.push_back(std::string("instructions/") + op_name + "/" + dtype + "/" + std::string(name_of(mode)) + "/" +
-                    group.name);
+      ids.push_back(program_id(op_name, dtype, mode, group.name));
     }
   }
   return ids;

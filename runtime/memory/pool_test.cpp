@@ -35,15 +35,19 @@ class FakeSource : public SegmentSource {
   std::uintptr_t next_ = 0;
 };
 
+// nullptr if the pool finds no memory.
+Block* request(BlockPool& pool, std::uint64_t bytes) {
+  SegmentResult failure;
+  Block* block = pool.allocate(bytes, failure);
+  if (block) block->requested = bytes;
+  return block;
+}
+
 class PoolTest : public testing::Test {
  protected:
   Block* take(std::uint64_t bytes) {
-    SegmentResult failure;
-    Block* block = pool.allocate(bytes, failure);
-    if (block) {
-      block->requested = bytes;
-      block->refs = 1;
-    }
+    Block* block = request(pool, bytes);
+    if (block) block->refs = 1;
     return block;
   }
   void give(Block* block) {
@@ -212,12 +216,7 @@ TEST_F(PoolTest, WhatComesBackWhileItWaitsServesTheRequest) {
     if (Block* block = std::exchange(in_flight, nullptr)) waiting->free(block);
   });
   waiting = &other;
-  SegmentResult failure;
-  const auto get = [&](std::uint64_t bytes) {
-    Block* block = other.allocate(bytes, failure);
-    if (block) block->requested = bytes;
-    return block;
-  };
+  const auto get = [&](std::uint64_t bytes) { return request(other, bytes); };
   Block* whole = get(8 << 20);
   other.free(whole);
   Block* kept = get(2 << 20);
@@ -231,12 +230,7 @@ TEST_F(PoolTest, WhatComesBackWhileItWaitsServesTheRequest) {
 TEST_F(PoolTest, BeforeItFailsAHoleOfTheOtherKindServes) {
   FakeSource tight(2 << 20);
   BlockPool other(tight, nullptr, [] {});
-  SegmentResult failure;
-  const auto get = [&](std::uint64_t bytes) {
-    Block* block = other.allocate(bytes, failure);
-    if (block) block->requested = bytes;
-    return block;
-  };
+  const auto get = [&](std::uint64_t bytes) { return request(other, bytes); };
   Block* small = get(1000);
   Block* large = get(1 << 20);
   ASSERT_NE(large, nullptr) << "in the segment for small requests";
@@ -311,12 +305,7 @@ TEST_F(PoolTest, UnderALimitACompactSegmentTakesAllTheRoom) {
   FakeSource tight(8 << 20);
   tight.knows_its_room = true;
   BlockPool other(tight, nullptr, [] {});
-  SegmentResult failure;
-  const auto get = [&](std::uint64_t bytes) {
-    Block* block = other.allocate(bytes, failure);
-    if (block) block->requested = bytes;
-    return block;
-  };
+  const auto get = [&](std::uint64_t bytes) { return request(other, bytes); };
   other.free(get(2 << 20));
   EXPECT_EQ(tight.used, std::uint64_t{2} << 20);
   other.set_compact(true);

@@ -93,6 +93,16 @@ class StreamPool : public testing::Test {
     use(block);
     return block;
   }
+  // Two neighbours of 2 MiB, one in each stream, which commands in flight use; the second in so many.
+  void use_neighbours(int uses_of_second) {
+    const StreamScope in(*a);
+    take(4 * mebibyte);
+    const BlockRef head = take_used(2 * mebibyte);
+    const StreamScope inner(*b);
+    const BlockRef tail = take_used(2 * mebibyte);
+    ASSERT_EQ(tail.get(), head->next);
+    for (int i = 1; i < uses_of_second; ++i) use(tail);
+  }
   std::uint64_t use(const BlockRef& block) { return state().queue().fill(*block, 0, 64, 0, 4, {.op = "fill"}); }
   static void finish(std::size_t queue) { script.queues[queue].reached = script.queues[queue].newest; }
   void finish_all() {
@@ -284,14 +294,7 @@ TEST_F(StreamPool, ItWaitsForOtherStreamsOnlyWhereTheLimitLeavesNothingElse) {
 }
 
 TEST_F(StreamPool, NeighboursOfDifferentStreamsAreMergedWhenBothAreDone) {
-  {
-    const StreamScope in(*a);
-    take(4 * mebibyte);
-    const BlockRef head = take_used(2 * mebibyte);
-    const StreamScope inner(*b);
-    const BlockRef tail = take_used(2 * mebibyte);
-    ASSERT_EQ(tail.get(), head->next);
-  }
+  use_neighbours(1);
   const std::uint64_t before = growths();
   {
     const StreamScope in(*a);
@@ -305,16 +308,7 @@ TEST_F(StreamPool, NeighboursOfDifferentStreamsAreMergedWhenBothAreDone) {
 
 // What a part has of its queue's count says nothing about another queue.
 TEST_F(StreamPool, AMergedBlockOfTwoStreamsIsDoneForAll) {
-  {
-    const StreamScope in(*a);
-    take(4 * mebibyte);
-    const BlockRef head = take_used(2 * mebibyte);
-    const StreamScope inner(*b);
-    const BlockRef tail = take_used(2 * mebibyte);
-    ASSERT_EQ(tail.get(), head->next);
-    use(tail);
-    use(tail);
-  }
+  use_neighbours(3);
   const BlockRef early = [&] {
     const StreamScope in(*a);
     return take(4 * mebibyte);  // finds that they cannot be merged yet
@@ -329,14 +323,7 @@ TEST_F(StreamPool, AMergedBlockOfTwoStreamsIsDoneForAll) {
 }
 
 TEST_F(StreamPool, ABlockIsNotMergedWithOneThatAnotherStreamUses) {
-  {
-    const StreamScope in(*a);
-    take(4 * mebibyte);
-    const BlockRef head = take_used(2 * mebibyte);
-    const StreamScope inner(*b);
-    const BlockRef tail = take_used(2 * mebibyte);
-    ASSERT_EQ(tail.get(), head->next);
-  }
+  use_neighbours(1);
   finish(queue_of_a);
   state().refresh_done();
   const std::uint64_t before = growths();
