@@ -207,19 +207,14 @@ RefArray to_array(const Tensor& tensor) {
 }
 
 CaseOperands::CaseOperands(const OpDef& op, const OpCase& c, std::span<const RefArray> values, Device device,
-                           Layout layout) {
+                           Layout layout)
+    : op_(op), case_(c), device_(device), layout_(layout) {
   tensors_.resize(c.inputs.size());
   for (std::size_t i = 0; i < c.inputs.size(); ++i) {
     if (c.inputs[i].absent || c.inputs[i].scalar) continue;
-    const Layout own = layout_of_input(op, c, i, layout);
-    if (values[i].values.size() != static_cast<std::size_t>(c.inputs[i].shape.size())) {
-      RefArray some{values[i].dtype, c.inputs[i].shape, values[i].values, {}};
-      tensors_[i] = own == Layout::dense ? repeated_tensor(some, device) : to_tensor(repeated(some), device, own);
-      continue;
-    }
     const bool shares = layout == Layout::shared && i > 0 && tensors_[0] && values[i].dtype == values[0].dtype &&
                         values[i].shape == values[0].shape && values[i].values == values[0].values;
-    tensors_[i] = shares ? *tensors_[0] : to_tensor(values[i], device, own);
+    tensors_[i] = shares ? *tensors_[0] : made(i, values[i]);
   }
   for (std::size_t i = 0; i < c.inputs.size(); ++i) {
     if (c.inputs[i].absent) {
@@ -230,6 +225,19 @@ CaseOperands::CaseOperands(const OpDef& op, const OpCase& c, std::span<const Ref
       operands_.emplace_back(*tensors_[i]);
     }
   }
+}
+
+Tensor CaseOperands::made(std::size_t i, const RefArray& values) const {
+  const Layout own = layout_of_input(op_, case_, i, layout_);
+  const Shape& shape = case_.inputs[i].shape;
+  if (values.values.size() == static_cast<std::size_t>(shape.size())) return to_tensor(values, device_, own);
+  const RefArray some{values.dtype, shape, values.values, {}};
+  return own == Layout::dense ? repeated_tensor(some, device_) : to_tensor(repeated(some), device_, own);
+}
+
+void CaseOperands::replace(std::size_t i, const RefArray& values) {
+  tensors_[i] = made(i, values);
+  operands_[i] = Operand(*tensors_[i]);
 }
 
 const void* attrs_of(const OpDef& op, const OpCase& c) {

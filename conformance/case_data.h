@@ -12,13 +12,22 @@ namespace lockstep::conformance {
 /// values than the case's input has elements, the values are repeated.
 class CaseOperands {
  public:
+  /// The op and the case must outlive it.
   CaseOperands(const OpDef& op, const OpCase& c, std::span<const RefArray> values, Device device, Layout layout);
   std::span<const Operand> operands() const { return operands_; }
   /// The tensor of input i; only for inputs that are tensors.
   const Tensor& tensor(std::size_t i) const { return *tensors_[i]; }
   bool is_tensor(std::size_t i) const { return tensors_[i].has_value(); }
+  /// Gives input i, which is a tensor, other values in the same layout. Leaves the tensors of the others alone.
+  void replace(std::size_t i, const RefArray& values);
 
  private:
+  Tensor made(std::size_t i, const RefArray& values) const;
+
+  const OpDef& op_;
+  const OpCase& case_;
+  const Device device_;
+  const Layout layout_;
   std::vector<std::optional<Tensor>> tensors_;
   std::vector<Operand> operands_;
 };

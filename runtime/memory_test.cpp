@@ -185,7 +185,17 @@ TEST_F(MemoryTest, PoisonFillsMemoryThatIsNotSet) {
   block = state.allocator().allocate(64, {});
   ASSERT_EQ(block.get(), place);
   EXPECT_TRUE(std::ranges::all_of(contents(*block), is_nan)) << "memory that was given back";
+  set_to_one(*block);
+  block = BlockRef();
   set_memory_poison(device, true);
+  block = state.allocator().allocate(64, {});
+  ASSERT_EQ(block.get(), place);
+  EXPECT_TRUE(std::ranges::all_of(contents(*block), is_nan)) << "memory that was given back without poison";
+  block = BlockRef();
+  const std::uint64_t filled = state.queue().newest();
+  block = state.allocator().allocate(64, {});
+  ASSERT_EQ(block.get(), place);
+  EXPECT_EQ(state.queue().newest(), filled) << "it was filled when it was given back";
   EXPECT_EQ(ones({100}).to_vector<float>()[50], 1.0f) << "what is set is right";
 }
 

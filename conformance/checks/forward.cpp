@@ -145,6 +145,12 @@ std::vector<Tensor> call_on(const TestCase& t, const std::vector<RefArray>& inpu
   return invoke(*t.op, operands.operands(), attrs_of(*t.op, t.call), t.call.scalars);
 }
 
+std::vector<Tensor> read_back(const std::vector<Tensor>& results, const Setting& setting) {
+  std::vector<Tensor> copies;
+  for (const Tensor& result : results) copies.push_back(result.to(setting.trusted));
+  return copies;
+}
+
 std::string first_difference(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
   if (a.size() != b.size()) return std::to_string(a.size()) + " outputs and " + std::to_string(b.size());
   for (std::size_t o = 0; o < a.size(); ++o) {
@@ -189,7 +195,8 @@ Verdict check_forward(const TestCase& t, const Setting& setting) {
   const DeviceScope scope(setting.device);
   const CaseOperands operands(*t.op, t.call, inputs, setting.device, t.layout);
   const KernelLog log;
-  const std::vector<Tensor> results = invoke(*t.op, operands.operands(), attrs_of(*t.op, t.call), t.call.scalars);
+  const std::vector<Tensor> results =
+      read_back(invoke(*t.op, operands.operands(), attrs_of(*t.op, t.call), t.call.scalars), setting);
   const std::optional<Bound> claimed = claimed_bound(*t.op, log.used());
   const std::optional<Verdict> trusted =
       verdict_of_trusted(t, setting, results, [&] { return call_on(t, inputs, setting.trusted); });

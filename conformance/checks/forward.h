@@ -58,6 +58,9 @@ Verdict compare_with_oracle(const TestCase& t, const std::vector<RefArray>& inpu
 std::optional<Verdict> verdict_of_trusted(const TestCase& t, const Setting& setting, const std::vector<Tensor>& results,
                                           const std::function<std::vector<Tensor>()>& on_trusted);
 
+/// Copies results to the trusted device, so that each comparison does not have to read them from the device again.
+std::vector<Tensor> read_back(const std::vector<Tensor>& results, const Setting& setting);
+
 /// Makes the case's call on a device.
 std::vector<Tensor> call_on(const TestCase& t, const std::vector<RefArray>& inputs, Device device);
 

@@ -295,7 +295,7 @@ Verdict check_long_sort(const TestCase& t, const Setting& setting) {
 Verdict check_large_calls(const TestCase& t, const Setting& setting) {
   if (is_long_sort(t)) return check_long_sort(t, setting);
   const std::vector<RefArray> inputs = drawn_inputs(t);
-  const std::vector<Tensor> results = call_on(t, inputs, setting.device);
+  const std::vector<Tensor> results = read_back(call_on(t, inputs, setting.device), setting);
   // If the device is the trusted one, this compares two runs on it.
   const std::string other = compare(t, inputs, results, call_on(t, inputs, setting.trusted), setting);
   return other.empty() ? Verdict() : failure("this is not what " + setting.trusted.name() + " gives: " + other);
@@ -303,7 +303,7 @@ Verdict check_large_calls(const TestCase& t, const Setting& setting) {
 
 Verdict check_repeat(const TestCase& t, const Setting& setting) {
   const std::vector<RefArray> inputs = drawn_inputs(t);
-  const std::vector<Tensor> results = call_on(t, inputs, setting.device);
+  const std::vector<Tensor> results = read_back(call_on(t, inputs, setting.device), setting);
   for (int again = 0; again < 3; ++again) {
     const std::string changed = first_difference(results, call_on(t, inputs, setting.device));
     if (!changed.empty()) return failure("run again, it gives other bits: " + changed);
@@ -365,6 +365,9 @@ Verdict check_rows(const TestCase& t, const Setting& setting) {
 
 Verdict check_bad_index(const TestCase& t, const Setting& setting) {
   const std::vector<RefArray> good = case_inputs(t);
+  const DeviceScope scope(setting.device);
+  CaseOperands operands(*t.op, t.call, good, setting.device, t.layout);
+  const auto call = [&] { to_array(invoke(*t.op, operands.operands(), attrs_of(*t.op, t.call), t.call.scalars)[0]); };
   for (std::size_t i = 0; i < good.size(); ++i) {
     const CaseInput& in = t.call.inputs[i];
     if (in.absent || in.scalar || in.values.kind != CaseValues::Kind::indices) continue;
@@ -377,14 +380,15 @@ Verdict check_bad_index(const TestCase& t, const Setting& setting) {
       if (place == 1) places[0] = good[i].values.size() - 1;
       if (places[0] >= good[i].values.size()) continue;
       for (int more = 0; more < 2; ++more, ++turn) {
-        std::vector<RefArray> bad = good;
+        RefArray bad = good[i];
         const long double index = outside[turn % outside.size()];
-        bad[i].values[places[0]] = index;
+        bad.values[places[0]] = index;
         char text[120];
         std::snprintf(text, sizeof text, "the index %.0Lf at position %zu of %zu", index, places[0],
                       good[i].values.size());
+        operands.replace(i, bad);
         try {
-          to_array(call_on(t, bad, setting.device)[0]);
+          call();
         } catch (const Error& e) {
           if (e.id() == ErrorId::index_out_of_range) continue;
           if (e.id() == ErrorId::no_kernel) throw;  // the driver may have no kernel
@@ -393,9 +397,10 @@ Verdict check_bad_index(const TestCase& t, const Setting& setting) {
         return failure(std::string(text) + " is not refused");
       }
     }
+    operands.replace(i, good[i]);
   }
   // A correct call afterwards must succeed.
-  to_array(call_on(t, good, setting.device)[0]);
+  call();
   return {};
 }
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <deque>
+#include <map>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -54,6 +56,9 @@ bool starts_with(const std::string& line, const char* word, std::string& rest) {
   rest = line.substr(start.size());
   return true;
 }
+
+// The op that a case tests. A case that tests the driver has none; it stands for itself.
+std::string op_of(const std::string& id) { return tests_driver(id) ? id : split(id, '/')[1]; }
 
 // Takes suite, op, dtype and mode from the id.
 CaseResult result_for(const std::string& id, Outcome outcome, std::string text) {
@@ -115,14 +120,43 @@ CaseResult joined(CaseResult before, const CaseResult& alone) {
   return before;
 }
 
+using Queue = std::deque<std::string>;
+
+bool shorter(const Queue& a, const Queue& b) { return a.size() < b.size(); }
+
+// Distributes the cases over queues, all cases of an op to the same one: a process that runs them compiles each kernel
+// once. Keeps the order within a queue.
+std::vector<Queue> distribute(const std::vector<std::string>& ids, std::size_t queues) {
+  std::map<std::string, std::size_t> cases_of_op;
+  for (const std::string& id : ids) ++cases_of_op[op_of(id)];
+  std::vector<std::pair<std::size_t, std::string>> largest_first;
+  for (const auto& [op, cases] : cases_of_op) largest_first.emplace_back(cases, op);
+  std::sort(largest_first.rbegin(), largest_first.rend());
+
+  std::vector<std::size_t> cases_in_queue(queues);
+  std::map<std::string, std::size_t> queue_of_op;
+  for (const auto& [cases, op] : largest_first) {
+    const auto least = std::min_element(cases_in_queue.begin(), cases_in_queue.end());
+    queue_of_op[op] = static_cast<std::size_t>(least - cases_in_queue.begin());
+    *least += cases;
+  }
+  std::vector<Queue> distributed(queues);
+  for (const std::string& id : ids) distributed[queue_of_op[op_of(id)]].push_back(id);
+  return distributed;
+}
+
 class Run {
  public:
   Run(const Options& o, const std::vector<std::string>& command, const std::vector<std::string>& ids,
       const std::function<bool(const CaseResult&)>& done)
-      : options_(o), command_(command), ids_(ids), done_(done), slots_(std::max(1u, o.jobs)) {}
+      : options_(o),
+        command_(command),
+        done_(done),
+        slots_(std::max(1u, o.jobs)),
+        queues_(distribute(ids, slots_.size())) {}
 
   void carry_out() {
-    while (!stopped_ && (next_ < ids_.size() || busy())) {
+    while (!stopped_ && (waiting() || busy())) {
       for (Slot& slot : slots_) feed(slot);
       wait();
       for (Slot& slot : slots_) look_at(slot);
@@ -134,9 +168,22 @@ class Run {
     return std::any_of(slots_.begin(), slots_.end(), [](const Slot& s) { return !s.id.empty(); });
   }
 
+  bool waiting() const {
+    return std::any_of(queues_.begin(), queues_.end(), [](const Queue& q) { return !q.empty(); });
+  }
+
+  // The next case of the slot's own queue; if that is empty, the last one of the longest queue.
+  std::string next_for(const Slot& slot) {
+    Queue& own = queues_[static_cast<std::size_t>(&slot - slots_.data())];
+    Queue& from = own.empty() ? *std::max_element(queues_.begin(), queues_.end(), shorter) : own;
+    std::string id = own.empty() ? from.back() : from.front();
+    own.empty() ? from.pop_back() : from.pop_front();
+    return id;
+  }
+
   void feed(Slot& slot) {
-    if (stopped_ || !slot.id.empty() || next_ >= ids_.size()) return;
-    slot.id = ids_[next_++];
+    if (stopped_ || !slot.id.empty() || !waiting()) return;
+    slot.id = next_for(slot);
     slot.started = Clock::now();
     if (slot.child && slot.has_exact_heap != tests_driver(slot.id)) slot.child.reset();
     if (deaths_ >= max_consecutive_deaths) {
@@ -244,10 +291,9 @@ class Run {
 
   const Options& options_;
   const std::vector<std::string>& command_;
-  const std::vector<std::string>& ids_;
   const std::function<bool(const CaseResult&)>& done_;
   std::vector<Slot> slots_;
-  std::size_t next_ = 0;
+  std::vector<Queue> queues_;  // of each slot
   int deaths_ = 0, fresh_starts_ = 0;
   bool stopped_ = false;
 };

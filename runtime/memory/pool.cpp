@@ -167,6 +167,7 @@ void BlockPool::split(Block* block, std::uint64_t bytes) {
   tail->segment = block->segment;
   tail->home = block->home;
   tail->freed_at = block->freed_at;
+  tail->poisoned = block->poisoned;
   tail->previous = block;
   tail->next = block->next;
   if (tail->next) tail->next->previous = tail;
@@ -185,6 +186,7 @@ void BlockPool::absorb_next(Block* into) {
   } else {
     into->freed_at = std::max(into->freed_at, gone->freed_at);
   }
+  into->poisoned = into->poisoned && gone->poisoned;
   into->bytes += gone->bytes;
   into->next = gone->next;
   if (gone->next) gone->next->previous = into;

@@ -20,12 +20,12 @@ using Shader = std::string_view (*)();
 
 /// The push constants of shaders: 128 bytes, which every device supports.
 struct Push {
-  VkDeviceAddress params = 0;  // the parameters of this dispatch
+  VkDeviceAddress params = 0;  // where the dispatch's parameters are in memory
   VkDeviceAddress state = 0;   // the queue's state (gpu/queue/state.h)
-  std::uint64_t operands[14];  // of pointwise programs; reading them from memory would take longer
+  std::uint64_t words[14];     // the first parameters, or a pointwise program's operands: memory would take longer
 };
 static_assert(sizeof(Push) == 128);
-constexpr std::size_t max_pushed_operands = 14;
+constexpr std::size_t max_pushed_words = 14;
 
 struct Pipeline {
   VkPipeline handle = VK_NULL_HANDLE;

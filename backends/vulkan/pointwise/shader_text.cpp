@@ -74,11 +74,11 @@ std::string params_text(const PointwiseShape& shape, bool axes) {
 
 std::string operands_text(const PointwiseShape& shape) {
   if (!pushes_operands(shape)) return "p.operands";
-  std::string text = "Operands(push.operands[0]";
+  std::string text = "Operands(push.words[0]";
   std::size_t next = 1;
   for (const lks_dtype t : shape.dtypes)
-    text += std::string(", ") + array_of(t) + "(push.operands[" + number(next++) + "])";
-  for (std::size_t i = 0; i < shape.scalars.size(); ++i) text += ", push.operands[" + number(next++) + "]";
+    text += std::string(", ") + array_of(t) + "(push.words[" + number(next++) + "])";
+  for (std::size_t i = 0; i < shape.scalars.size(); ++i) text += ", push.words[" + number(next++) + "]";
   return text + ")";
 }
 
@@ -96,7 +96,7 @@ std::string main_text(const PointwiseShape& shape) {
 }  // namespace
 
 bool pushes_operands(const PointwiseShape& shape) {
-  return 1 + shape.dtypes.size() + shape.scalars.size() <= max_pushed_operands;
+  return 1 + shape.dtypes.size() + shape.scalars.size() <= max_pushed_words;
 }
 
 std::string shader_text(const std::vector<lks_instr>& instrs, const std::vector<std::uint32_t>& outputs,
@@ -106,6 +106,7 @@ std::string shader_text(const std::vector<lks_instr>& instrs, const std::vector<
   text += lockstep::embedded::vulkan_common_text();
   text += lockstep::embedded::vulkan_exact_text();
   text += lockstep::embedded::vulkan_convert_text();
+  text += "PUSH_CONSTANTS(uint64_t words[" + number(max_pushed_words) + "];);\n";
   return text + params_text(shape, gpu::reads_index(instrs)) + gpu::element_text(glsl, instrs, outputs, shape) +
          main_text(shape);
 }

@@ -86,7 +86,7 @@ void Batch::record(const Dispatch& d) {
     bound_ = d.pipeline->handle;
     device_.vk.vkCmdBindPipeline(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, bound_);
   }
-  const auto bytes = static_cast<std::uint32_t>(offsetof(Push, operands) + 8 * d.pushed_operands);
+  const auto bytes = static_cast<std::uint32_t>(offsetof(Push, words) + 8 * d.pushed_words);
   device_.vk.vkCmdPushConstants(commands_, device_.pipelines.layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0, bytes, &d.push);
   device_.vk.vkCmdDispatch(commands_, d.groups.x, d.groups.y, d.groups.z);
 }

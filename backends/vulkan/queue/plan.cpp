@@ -28,9 +28,9 @@ Groups Plan::groups_for(std::int64_t items, std::int64_t per_group) const {
   return {static_cast<std::uint32_t>((groups + rows - 1) / rows), static_cast<std::uint32_t>(rows), 1};
 }
 
-void Plan::add(const Pipeline& pipeline, const void* params, std::uint64_t bytes, Groups groups,
+bool Plan::add(const Pipeline& pipeline, const void* params, std::uint64_t bytes, Groups groups,
                std::span<const Access> accesses) {
-  if (groups.x == 0 || groups.y == 0 || groups.z == 0) return;
+  if (groups.x == 0 || groups.y == 0 || groups.z == 0) return false;
   Dispatch d;
   d.pipeline = &pipeline;
   if (bytes > 0) {
@@ -44,6 +44,7 @@ void Plan::add(const Pipeline& pipeline, const void* params, std::uint64_t bytes
   d.access_count = static_cast<std::uint32_t>(accesses.size());
   dispatches_.push_back(d);
   accesses_.insert(accesses_.end(), accesses.begin(), accesses.end());
+  return true;
 }
 
 }  // namespace vulkan

@@ -28,10 +28,15 @@ struct Access {
 struct Dispatch {
   const Pipeline* pipeline = nullptr;
   Push push;
-  std::uint32_t pushed_operands = 0;
+  std::uint32_t pushed_words = 0;
   Groups groups;
   std::uint32_t first_access = 0, access_count = 0;
   bool checks = false;  // writes the queue's state, which every dispatch after it reads
+
+  void push_words(const void* from, std::size_t bytes) {
+    pushed_words = static_cast<std::uint32_t>(ceil_div(static_cast<std::int64_t>(bytes), 8));
+    if (bytes > 0) std::memcpy(push.words, from, bytes);
+  }
 };
 
 /// A copy or a fill by a Vulkan transfer command.
@@ -95,20 +100,20 @@ class Plan {
     return arguments_;
   }
 
-  /// `params` is copied; the shader finds it at Push::params. If there are no groups, nothing is dispatched.
+  /// `params` is copied. Its first 112 bytes are pushed; if there are more, the shader finds all at Push::params. If
+  /// there are no groups, nothing is dispatched.
   template <class P>
   void dispatch(const Pipeline& pipeline, const P& params, Groups groups, std::span<const Access> accesses) {
     static_assert(std::is_trivially_copyable_v<P>);
-    add(pipeline, &params, sizeof params, groups, accesses);
+    constexpr std::size_t pushed = std::min(sizeof params, sizeof Push::words);
+    if (!add(pipeline, &params, sizeof params > pushed ? sizeof params : 0, groups, accesses)) return;
+    dispatches_.back().push_words(&params, pushed);
   }
-  /// The same with parameters of 8 bytes each, possibly none, and at most `max_pushed_operands` operands.
+  /// The same with parameters of 8 bytes each in memory, possibly none, and at most `max_pushed_words` operands.
   void dispatch_words(const Pipeline& pipeline, std::span<const std::uint64_t> operands,
                       std::span<const std::uint64_t> params, Groups groups, std::span<const Access> accesses) {
-    const std::size_t before = dispatches_.size();
-    add(pipeline, params.data(), params.size_bytes(), groups, accesses);
-    if (dispatches_.size() == before) return;
-    dispatches_.back().pushed_operands = static_cast<std::uint32_t>(operands.size());
-    std::copy(operands.begin(), operands.end(), dispatches_.back().push.operands);
+    if (!add(pipeline, params.data(), params.size_bytes(), groups, accesses)) return;
+    dispatches_.back().push_words(operands.data(), operands.size_bytes());
   }
   /// A dispatch that may write the queue's state.
   template <class P>
@@ -131,7 +136,8 @@ class Plan {
   }
 
  private:
-  void add(const Pipeline& pipeline, const void* params, std::uint64_t bytes, Groups groups,
+  // Whether there are groups. Puts `bytes` of parameters into memory.
+  bool add(const Pipeline& pipeline, const void* params, std::uint64_t bytes, Groups groups,
            std::span<const Access> accesses);
 
   lks_device& device_;

@@ -8,38 +8,73 @@
 namespace vulkan {
 namespace {
 
-constexpr std::int64_t per_group = 256;
+constexpr std::uint64_t group = 256;
 
 struct CopyParams {
   VkDeviceAddress to, from;
-  std::uint64_t count;
+  std::uint64_t count, per_invocation;
 };
 
 struct FillParams {
   VkDeviceAddress to;
-  std::uint64_t count, pattern;
+  std::uint64_t count, per_invocation, pattern;
 };
 
-void copy_by_shader(Plan& plan, VkDeviceAddress to, VkDeviceAddress from, std::uint64_t bytes) {
-  const std::uint64_t aligned_to = to | from | bytes;
-  const std::uint64_t unit = aligned_to % 16 == 0 ? 16 : aligned_to % 4 == 0 ? 4 : 1;
+// A CPU spends most of its time on what an invocation does once, a GPU has to keep many loads in flight.
+std::uint64_t units_per_invocation(const Plan& plan, std::uint64_t units) {
+  constexpr std::uint64_t most = 32;
+  return plan.device().properties.is_like_cpu ? std::clamp<std::uint64_t>(units / group, 1, most) : 1;
+}
+
+Groups groups_for(const Plan& plan, std::uint64_t units, std::uint64_t per_invocation) {
+  return plan.groups_for(static_cast<std::int64_t>(units), static_cast<std::int64_t>(group * per_invocation));
+}
+
+// The longest unit, at most `most` bytes, to which a number is aligned.
+std::uint64_t unit_of(std::uint64_t number, std::uint64_t most) { return std::min(most, number & (~number + 1)); }
+
+// How many bytes to process in units to which the addresses are aligned. The others, fewer than a unit, take a dispatch
+// of their own, in shorter units; that is not worth it for few bytes.
+std::uint64_t bytes_in_whole_units(std::uint64_t bytes, std::uint64_t unit) {
+  constexpr std::uint64_t many = 4096;
+  return bytes < many ? bytes : bytes / unit * unit;
+}
+
+void copy_units(Plan& plan, VkDeviceAddress to, VkDeviceAddress from, std::uint64_t bytes) {
+  const std::uint64_t aligned = unit_of(to | from | bytes, 16);
+  const std::uint64_t unit = aligned == 8 ? 4 : aligned == 2 ? 1 : aligned;
   const Shader shader = unit == 16 ? shaders::copy_quads : unit == 4 ? shaders::copy_words : shaders::copy_bytes;
+  const std::uint64_t units = bytes / unit, per_invocation = units_per_invocation(plan, units);
   const Access accesses[] = {{from, from + bytes, false}, {to, to + bytes, true}};
-  plan.dispatch(plan.device().pipelines.get(shader), CopyParams{to, from, bytes / unit},
-                plan.groups_for(static_cast<std::int64_t>(bytes / unit), per_group), accesses);
+  plan.dispatch(plan.device().pipelines.get(shader), CopyParams{to, from, units, per_invocation},
+                groups_for(plan, units, per_invocation), accesses);
+}
+
+void copy_by_shader(Plan& plan, VkDeviceAddress to, VkDeviceAddress from, std::uint64_t bytes) {
+  const std::uint64_t whole = bytes_in_whole_units(bytes, unit_of(to | from, 16));
+  copy_units(plan, to, from, whole);
+  if (whole < bytes) copy_units(plan, to + whole, from + whole, bytes - whole);
 }
 
 // `repeated`: the pattern, repeated to 8 bytes.
-void fill_by_shader(Plan& plan, VkDeviceAddress to, std::uint64_t bytes, std::uint64_t repeated) {
-  const std::uint64_t aligned_to = to | bytes;
-  const std::uint64_t unit = aligned_to % 8 == 0 ? 8 : aligned_to % 4 == 0 ? 4 : aligned_to % 2 == 0 ? 2 : 1;
-  const Shader shader = unit == 8   ? shaders::fill_longs
+void fill_units(Plan& plan, VkDeviceAddress to, std::uint64_t bytes, std::uint64_t repeated) {
+  const std::uint64_t unit = unit_of(to | bytes, 16);
+  const Shader shader = unit == 16  ? shaders::fill_quads
+                        : unit == 8 ? shaders::fill_longs
                         : unit == 4 ? shaders::fill_words
                         : unit == 2 ? shaders::fill_halves
                                     : shaders::fill_bytes;
+  const std::uint64_t units = bytes / unit, per_invocation = units_per_invocation(plan, units);
   const Access accesses[] = {{to, to + bytes, true}};
-  plan.dispatch(plan.device().pipelines.get(shader), FillParams{to, bytes / unit, repeated},
-                plan.groups_for(static_cast<std::int64_t>(bytes / unit), per_group), accesses);
+  plan.dispatch(plan.device().pipelines.get(shader), FillParams{to, units, per_invocation, repeated},
+                groups_for(plan, units, per_invocation), accesses);
+}
+
+// The pattern's length divides the unit, so the last bytes start with its first byte.
+void fill_by_shader(Plan& plan, VkDeviceAddress to, std::uint64_t bytes, std::uint64_t repeated) {
+  const std::uint64_t whole = bytes_in_whole_units(bytes, unit_of(to, 16));
+  fill_units(plan, to, whole, repeated);
+  if (whole < bytes) fill_units(plan, to + whole, bytes - whole, repeated);
 }
 
 // Fills whole words by vkCmdFillBuffer, and copies the bytes before the first and after the last whole word.

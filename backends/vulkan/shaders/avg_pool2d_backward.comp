@@ -8,7 +8,7 @@ layout(local_size_x = 64) in;
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = params_in_memory();
+  Params p = load_params();
   const uint64_t position = ITEM_NUMBER;
   if (position >= p.count) return;
   const Place at = place_of(position, p.height, p.width, p.channels);

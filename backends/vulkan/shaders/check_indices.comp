@@ -11,7 +11,7 @@ struct Params {
   CHECK_FIELDS;
   INDICES indices;
 };
-PARAMS_IN_MEMORY(Params)
+PUSHED_PARAMS(Params)
 
 int64_t index_at(Params p, uint64_t at) { return int64_t((p.indices + at).v); }
 bool is_outside(Params p, uint64_t at) {
@@ -20,6 +20,6 @@ bool is_outside(Params p, uint64_t at) {
 }
 
 void main() {
-  Params p = params_in_memory();
+  Params p = load_params();
   CHECK_INDICES(p);
 }

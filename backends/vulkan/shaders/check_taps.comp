@@ -19,6 +19,6 @@ bool is_outside(Params p, uint64_t at) {
 }
 
 void main() {
-  Params p = params_in_memory();
+  Params p = load_params();
   CHECK_INDICES(p);
 }

@@ -21,12 +21,14 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer State {
   uint launch;
 };
 
-// device/pipelines.h
-layout(push_constant, scalar) uniform Push {
-  uint64_t params;
-  State state;
-  uint64_t operands[14];  // of pointwise programs
-} push;
+// The push constants (device/pipelines.h); `Pushed` declares those after the addresses. A shader uses this once, or one
+// of PUSHED_PARAMS and PARAMS_IN_MEMORY.
+#define PUSH_CONSTANTS(Pushed)                      \
+  layout(push_constant, scalar) uniform Push {      \
+    uint64_t params; /* address of the parameters */ \
+    State state;                                    \
+    Pushed                                          \
+  } push
 
 // Once a command has failed, the commands after it do nothing.
 #define RETURN_IF_FAILED \
@@ -43,7 +45,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 1) buffer Bytes { uint
 layout(buffer_reference, scalar, buffer_reference_align = 2) buffer Halves { uint16_t v; };
 layout(buffer_reference, scalar, buffer_reference_align = 4) buffer Words { uint v; };
 layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Longs { uint64_t v; };
-layout(buffer_reference, scalar, buffer_reference_align = 16) buffer Quads { uvec4 v; };
+layout(buffer_reference, scalar, buffer_reference_align = 16) buffer Quads { u64vec2 v; };
 layout(buffer_reference, scalar, buffer_reference_align = 4) buffer Floats { float v; };
 layout(buffer_reference, scalar, buffer_reference_align = 4) buffer Ints { int v; };
 layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Int64s { int64_t v; };
@@ -52,10 +54,15 @@ layout(buffer_reference, scalar, buffer_reference_align = 1) buffer SignedBytes 
 layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Doubles { double v; };
 #endif
 
+// The parameters of a dispatch: at most 112 bytes are pushed, more are in memory (Plan::dispatch).
+#define PUSHED_PARAMS(Struct) \
+  PUSH_CONSTANTS(Struct v;);  \
+  Struct load_params() { return push.v; }
 // Loads all parameters at once. A shader that loaded them where it uses them would load them repeatedly.
 #define PARAMS_IN_MEMORY(Struct)                                                              \
+  PUSH_CONSTANTS(uint64_t first[14];);                                                        \
   layout(buffer_reference, scalar, buffer_reference_align = 8) buffer InMemory { Struct v; }; \
-  Struct params_in_memory() { return InMemory(push.params).v; }
+  Struct load_params() { return InMemory(push.params).v; }
 
 // Marks loops that the Vulkan driver is to unroll. The optimizer of SPIRV-Tools would unroll loops marked `unroll`, but
 // its copies lose NoContraction, so that it fuses their products and sums. Therefore this is another mark, which is

@@ -29,7 +29,7 @@ int source_of(Params p, int axis, int place, int tap) {
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = params_in_memory();
+  Params p = load_params();
   const uint features = FEATURES, strips = (WIDTH + STRIP - 1) / STRIP;
   const uint64_t item = ITEM_NUMBER, line = item / features;
   if (line >= uint64_t(p.batch) * HEIGHT * strips) return;

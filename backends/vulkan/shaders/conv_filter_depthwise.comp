@@ -41,7 +41,7 @@ void add_chunk(Params p, Batch group, Tile tile, uint begin, uint end, inout T s
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = params_in_memory();
+  Params p = load_params();
   const uint64_t number = ITEM_NUMBER;
   if (!is_work(p.tiling, number)) return;
   const Tile tile = tile_of(p.tiling, number);

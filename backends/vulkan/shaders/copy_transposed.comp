@@ -6,6 +6,7 @@
 
 layout(local_size_x = 256) in;
 
+PUSH_CONSTANTS(uint64_t first[14];);
 layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
   UNITS to;
   UNITS from;

@@ -5,15 +5,18 @@
 
 layout(local_size_x = 256) in;
 
-layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
+struct Params {
   UNITS to;
   uint64_t count;
+  uint64_t per_invocation;
   uint64_t pattern;
 };
+PUSHED_PARAMS(Params)
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = Params(push.params);
-  const uint64_t i = ITEM_NUMBER;
-  if (i < p.count) (p.to + i).v = UNIT(p.pattern);
+  Params p = load_params();
+  const uint lane = gl_LocalInvocationIndex % 8;
+  uint64_t i = (ITEM_NUMBER - lane) * p.per_invocation + lane;
+  for (uint64_t k = 0; k < p.per_invocation && i < p.count; ++k, i += 8) (p.to + i).v = UNIT(p.pattern);
 }

@@ -16,11 +16,11 @@ struct Params {
   uint64_t extent;
   uint64_t after;  // units of a slice
 };
-PARAMS_IN_MEMORY(Params)
+PUSHED_PARAMS(Params)
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = params_in_memory();
+  Params p = load_params();
   const uint64_t i = ITEM_NUMBER;
   if (i >= p.count) return;
   uint64_t rest = i;

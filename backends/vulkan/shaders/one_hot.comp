@@ -13,11 +13,11 @@ struct Params {
   uint64_t depth;
   uint64_t one;  // its bits
 };
-PARAMS_IN_MEMORY(Params)
+PUSHED_PARAMS(Params)
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = params_in_memory();
+  Params p = load_params();
   const uint64_t i = ITEM_NUMBER;
   if (i >= p.count) return;
   uint64_t row = i;

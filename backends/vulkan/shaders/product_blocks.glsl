@@ -97,7 +97,7 @@ void add_up(Params p, Sides s, Tile tile, bool may_fuse, out T sums[tile_element
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = params_in_memory();
+  Params p = load_params();
   if (!is_work(p.tiling, group_number())) return;
   const Tile tile = tile_of(p.tiling, group_number());
   Batch batch = batch_of(p, tile.batch);

@@ -6,7 +6,7 @@ const int slots = 8;
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = params_in_memory();
+  Params p = load_params();
   Tiling t = p.tiling;
   const uint64_t part = t.tiles * (t.height * t.width), number = ITEM_NUMBER;
   const uint batches = (t.ranges + (1 << slots) - 1) >> slots;

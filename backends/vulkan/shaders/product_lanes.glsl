@@ -47,7 +47,7 @@ void add_terms(Params p, Sides s, Tile tile, Row row, inout T sums[COLUMNS]) {
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = params_in_memory();
+  Params p = load_params();
   if (!is_work(p.tiling, group_number())) return;
   const Tile tile = tile_of(p.tiling, group_number());
   Batch batch = batch_of(p, tile.batch);

@@ -133,7 +133,7 @@ bool put_results(Params p, Batch batch, Tile tile, Target target, uint first_row
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = params_in_memory();
+  Params p = load_params();
   if (!is_work(p.tiling, group_number())) return;
   const Tile tile = tile_of(p.tiling, group_number());
   Batch batch = batch_of(p, tile.batch);

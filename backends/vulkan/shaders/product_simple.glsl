@@ -5,7 +5,7 @@ layout(constant_id = 0) const int slots = 0;
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = params_in_memory();
+  Params p = load_params();
   const uint64_t number = ITEM_NUMBER;
   if (!is_work(p.tiling, number)) return;
   const Tile tile = tile_of(p.tiling, number);

@@ -40,7 +40,7 @@ void compute(Params p, Tile tile) {
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = params_in_memory();
+  Params p = load_params();
   // The host has dispatched workgroups for one tile per subgroup.
   const uint64_t number = uint64_t(group_number()) * gl_NumSubgroups + gl_SubgroupID;
   if (is_work(p.tiling, number)) compute(p, tile_of(p.tiling, number));

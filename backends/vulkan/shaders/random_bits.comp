@@ -13,11 +13,11 @@ struct Params {
   uvec2 seed;
   uvec2 stream;
 };
-PARAMS_IN_MEMORY(Params)
+PUSHED_PARAMS(Params)
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = params_in_memory();
+  Params p = load_params();
   const uint64_t block = ITEM_NUMBER, first = block * 4;
   if (first >= p.words) return;
   const uvec2 halves = unpackUint2x32(block);

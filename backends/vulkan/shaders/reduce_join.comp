@@ -10,7 +10,7 @@ shared Partial joined[gl_WorkGroupSize.x];
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = InMemory(push.params).params;
+  Params p = load_params();
   const uint t = gl_LocalInvocationIndex;
   const uint64_t output_number = group_number();
   if (output_number >= p.outputs) return;

@@ -23,7 +23,7 @@ Partial chunk(Params p, int64_t base, uint64_t first, uint count) {
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = InMemory(push.params).params;
+  Params p = load_params();
   const uint64_t output_number = ITEM_NUMBER;
   if (output_number >= p.outputs) return;
   const int64_t base = base_of(p, output_number);

@@ -77,7 +77,7 @@ Partial take_cell(Params p, int64_t base, uint64_t chunk, uint lane) {
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = InMemory(push.params).params;
+  Params p = load_params();
   const uint t = gl_LocalInvocationIndex;
   const uint at_once = 1u << p.log_chunks_at_once, outputs_at_once = slots >> p.log_chunks_at_once;
   const uint tile = group_number() / p.segments, segment = group_number() % p.segments;

@@ -77,8 +77,10 @@ struct Params {
   uint chunks_per_segment;  // a power of two, or all
   uint wide;                // 1: an invocation loads four adjacent, aligned elements at once
 };
-layout(buffer_reference, scalar, buffer_reference_align = 8) buffer InMemory {
-  Params params;
+PUSHED_PARAMS(Params)
+// In memory follow the dimensions, without those of extent 1 and with neighbours merged.
+layout(buffer_reference, scalar, buffer_reference_align = 8) buffer WithWalk {
+  Params before;
   uint64_t outer_dims[8];
   int64_t outer_from[8];
   int64_t outer_to[8];
@@ -88,13 +90,13 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer InMemory {
 
 // The offset of an output's first element, and below the offset at which the output is stored.
 int64_t base_of(Params p, uint64_t output_number) {
-  InMemory walk = InMemory(push.params);
+  WithWalk walk = WithWalk(push.params);
   int64_t base;
   OFFSET_OF(base, output_number, p.outer_rank, walk.outer_dims, walk.outer_from);
   return base;
 }
 int64_t place_of(Params p, uint64_t output_number) {
-  InMemory walk = InMemory(push.params);
+  WithWalk walk = WithWalk(push.params);
   int64_t place;
   OFFSET_OF(place, output_number, p.outer_rank, walk.outer_dims, walk.outer_to);
   return place;
@@ -102,7 +104,7 @@ int64_t place_of(Params p, uint64_t output_number) {
 // The offset of an element from the first one of its output.
 int64_t step_to(Params p, uint64_t position) {
   if (p.inner_rank <= 1) return int64_t(position) * p.inner_step;
-  InMemory walk = InMemory(push.params);
+  WithWalk walk = WithWalk(push.params);
   int64_t at;
   OFFSET_OF(at, position, p.inner_rank, walk.inner_dims, walk.inner_from);
   return at;

@@ -14,4 +14,4 @@ struct Params {
   uint64_t first, end;  // the updates, or slots of the order, that this dispatch processes
   uint wide;            // for scatter_add_sorted; 1: elements are processed in vectors of four
 };
-PARAMS_IN_MEMORY(Params)
+PUSHED_PARAMS(Params)

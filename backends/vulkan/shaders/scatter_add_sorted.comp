@@ -27,7 +27,7 @@ uint64_t index_at(Params p, uint64_t slot) { return uint64_t(int64_t((p.indices 
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = params_in_memory();
+  Params p = load_params();
   const uint64_t i = ITEM_NUMBER;
   if (i >= p.count) return;
   uint64_t before = i;

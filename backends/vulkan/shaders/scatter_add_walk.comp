@@ -9,7 +9,7 @@ layout(local_size_x = 64) in;
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = params_in_memory();
+  Params p = load_params();
   const uint64_t i = ITEM_NUMBER;
   if (i >= p.count) return;
   uint64_t before = i;

@@ -9,7 +9,7 @@ struct Counts {
   uint divisions, roots, comparisons, conversions, products, sums, fused_products, divisions_64, roots_64;
 };
 layout(buffer_reference, scalar, buffer_reference_align = 8) buffer InMemory { Counts wrong; };
-layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params { InMemory counts; };
+PUSH_CONSTANTS(InMemory counts;);
 
 // Mixes the bits of a number (the finaliser of MurmurHash3, by Austin Appleby).
 uint mixed(uint x) {
@@ -86,7 +86,7 @@ bool fuses_wrong(float a, float b, uint factor) {
 
 void main() {
   RETURN_IF_FAILED;
-  InMemory counts = Params(push.params).counts;
+  InMemory counts = push.counts;
   const uint n = uint(ITEM_NUMBER);
   const float a = operand(2 * n), b = operand(2 * n + 1);
   precise const float quotient = a / b;

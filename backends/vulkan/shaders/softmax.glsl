@@ -16,7 +16,7 @@ struct Params {
   uint log_chunks_at_once;  // for softmax_rows: log2 of the chunks of one row in a tile
   uint wide_labels;         // 1: labels are i64
 };
-PARAMS_IN_MEMORY(Params)
+PUSHED_PARAMS(Params)
 
 #ifdef T_F64
 T exp_of(T x) { return exp_f64(x); }

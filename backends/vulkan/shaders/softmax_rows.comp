@@ -70,7 +70,7 @@ T sum_of_row(Params p, Own own, uint slot, uint chunks, uint at_once, T largest,
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = params_in_memory();
+  Params p = load_params();
   const uint t = gl_LocalInvocationIndex, slot = t / 32;
   const uint at_once = 1u << p.log_chunks_at_once, chunks = uint((p.extent + 1023) / 1024);
   Own own;

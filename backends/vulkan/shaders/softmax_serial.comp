@@ -7,7 +7,7 @@ layout(local_size_x = 64) in;
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = params_in_memory();
+  Params p = load_params();
   const uint64_t row = ITEM_NUMBER;
   if (row >= p.rows) return;
   const uint64_t first = first_of_row(p, row);

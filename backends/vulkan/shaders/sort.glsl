@@ -13,7 +13,7 @@ struct Params {
   uint flip;       // 8 if the digit includes the sign bit
   uint wide;       // 1: the order is written as i64
 };
-PARAMS_IN_MEMORY(Params)
+PUSHED_PARAMS(Params)
 
 const uint digits = 16, items_each = 8, group_size = 128, block_size = items_each * group_size;
 

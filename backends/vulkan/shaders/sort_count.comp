@@ -9,7 +9,7 @@ shared uint found[digits];
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = params_in_memory();
+  Params p = load_params();
   const uint t = gl_LocalInvocationIndex, block = group_number();
   if (block >= p.blocks) return;
   if (t < digits) found[t] = 0;

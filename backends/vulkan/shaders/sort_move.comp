@@ -10,7 +10,7 @@ shared uint parts[digits][8];
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = params_in_memory();
+  Params p = load_params();
   const uint t = gl_LocalInvocationIndex, block = group_number();
   if (block >= p.blocks) return;
   for (uint d = 0; d < digits; ++d) before[d][t] = 0;

@@ -10,7 +10,7 @@ shared uint sums[gl_WorkGroupSize.x];
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = params_in_memory();
+  Params p = load_params();
   const uint t = gl_LocalInvocationIndex, total = digits * p.blocks;
   const uint each = (total + gl_WorkGroupSize.x - 1) / gl_WorkGroupSize.x;
   const uint begin = min(t * each, total), end = min(begin + each, total);

@@ -16,7 +16,11 @@ struct Params {
   MORE_PARAMS
 #endif
 };
+#ifdef CHECK_FIELDS
 PARAMS_IN_MEMORY(Params)
+#else
+PUSHED_PARAMS(Params)
+#endif
 
 // The indices of a row-major position in a tensor (N, height, width, channels).
 struct Place {
