@@ -47,8 +47,8 @@ void set_memory_limit(Device device, std::optional<std::uint64_t> bytes);
 /// Returns all cached memory to the driver.
 void release_cached_memory(Device device);
 
-/// Fills every block with NaN patterns when it is allocated and when it is freed, so that reads of uninitialised or
-/// freed memory become visible. Slow; for tests.
+/// Fills every block with NaN patterns when it is freed, and when it is allocated if it was not filled before, so that
+/// reads of uninitialised or freed memory become visible. Slow; for tests.
 void set_memory_poison(Device device, bool on);
 
 /// Blocks allocated on this thread until the end of the scope belong to `owner`.

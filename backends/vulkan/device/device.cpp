@@ -38,8 +38,8 @@ lks_device::lks_device(lks_driver& d, const DeviceProperties& f)
       vk(owner_.vk),
       allocator(host, properties, handle, vk),
       buffers(properties, allocator),
-      staging(allocator.source(properties.staging_memory_type, true, "vulkan.staging")),
-      params(allocator.source(properties.params_memory_type, true, "vulkan.params")),
+      staging(allocator.source(properties.staging_memory_type, true, "vulkan.staging_alloc")),
+      params(allocator.source(properties.params_memory_type, true, "vulkan.params_alloc")),
       disk_cache(host, "vulkan"),
       pipelines(host, properties, disk_cache, handle, vk) {
   const gpu::TimeLimit wanted = gpu::TimeLimit::from(host, "vulkan.timeout");
