@@ -31,8 +31,8 @@ if(NOT LOCKSTEP_INTERNAL_SHARED)
 endif()
 
 # For sources that run once, wait for a device or start what has optimised code of its own: they compile in a third less
-# time. Calls of ops need the inlining only. At -O1, GCC 12 takes an empty std::optional for an uninitialised value; -O3
-# builds of other sources and Clang still look for those.
+# time. Calls of ops need the inlining only. At -O1, GCC 12 takes an empty std::optional for an uninitialised value; with
+# -O3 and with Clang the warning stays on.
 set(LOCKSTEP_LIGHT_OPTIMIZATION
   "$<$<AND:$<CONFIG:Release>,$<CXX_COMPILER_ID:GNU>>:-O1;-finline-small-functions;-finline-functions;-Wno-maybe-uninitialized>")
 

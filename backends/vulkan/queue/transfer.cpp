@@ -20,7 +20,7 @@ struct FillParams {
   std::uint64_t count, per_invocation, pattern;
 };
 
-// A CPU spends most of its time on what an invocation does once, a GPU has to keep many loads in flight.
+// On a CPU most time goes into what an invocation does before its first unit; a GPU has to keep many loads in flight.
 std::uint64_t units_per_invocation(const Plan& plan, std::uint64_t units) {
   constexpr std::uint64_t most = 32;
   return plan.device().properties.is_like_cpu ? std::clamp<std::uint64_t>(units / group, 1, most) : 1;
@@ -40,9 +40,14 @@ std::uint64_t bytes_in_whole_units(std::uint64_t bytes, std::uint64_t unit) {
   return bytes < many ? bytes : bytes / unit * unit;
 }
 
+// The longest unit for which there is a shader that copies.
+std::uint64_t copied_unit_of(std::uint64_t number) {
+  const std::uint64_t aligned = unit_of(number, 16);
+  return aligned == 8 ? 4 : aligned == 2 ? 1 : aligned;
+}
+
 void copy_units(Plan& plan, VkDeviceAddress to, VkDeviceAddress from, std::uint64_t bytes) {
-  const std::uint64_t aligned = unit_of(to | from | bytes, 16);
-  const std::uint64_t unit = aligned == 8 ? 4 : aligned == 2 ? 1 : aligned;
+  const std::uint64_t unit = copied_unit_of(to | from | bytes);
   const Shader shader = unit == 16 ? shaders::copy_quads : unit == 4 ? shaders::copy_words : shaders::copy_bytes;
   const std::uint64_t units = bytes / unit, per_invocation = units_per_invocation(plan, units);
   const Access accesses[] = {{from, from + bytes, false}, {to, to + bytes, true}};
@@ -51,7 +56,7 @@ void copy_units(Plan& plan, VkDeviceAddress to, VkDeviceAddress from, std::uint6
 }
 
 void copy_by_shader(Plan& plan, VkDeviceAddress to, VkDeviceAddress from, std::uint64_t bytes) {
-  const std::uint64_t whole = bytes_in_whole_units(bytes, unit_of(to | from, 16));
+  const std::uint64_t whole = bytes_in_whole_units(bytes, copied_unit_of(to | from));
   copy_units(plan, to, from, whole);
   if (whole < bytes) copy_units(plan, to + whole, from + whole, bytes - whole);
 }

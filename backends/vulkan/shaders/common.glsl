@@ -54,7 +54,8 @@ layout(buffer_reference, scalar, buffer_reference_align = 1) buffer SignedBytes 
 layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Doubles { double v; };
 #endif
 
-// The parameters of a dispatch: at most 112 bytes are pushed, more are in memory (Plan::dispatch).
+// The first 112 bytes of a dispatch's parameters are pushed. If there are more, all of them are in memory too, at
+// push.params (Plan::dispatch). PUSHED_PARAMS reads a struct of at most 112 bytes from the pushed ones.
 #define PUSHED_PARAMS(Struct) \
   PUSH_CONSTANTS(Struct v;);  \
   Struct load_params() { return push.v; }
