@@ -139,10 +139,14 @@ Verdict compare_with_oracle(const TestCase& t, const std::vector<RefArray>& inpu
   return worst;
 }
 
+std::vector<Tensor> call_with(const TestCase& t, const CaseOperands& operands) {
+  return invoke(*t.op, operands.operands(), attrs_of(*t.op, t.call), t.call.scalars);
+}
+
 std::vector<Tensor> call_on(const TestCase& t, const std::vector<RefArray>& inputs, Device device) {
   DeviceScope scope(device);
   const CaseOperands operands(*t.op, t.call, inputs, device, t.layout);
-  return invoke(*t.op, operands.operands(), attrs_of(*t.op, t.call), t.call.scalars);
+  return call_with(t, operands);
 }
 
 std::vector<Tensor> read_back(const std::vector<Tensor>& results, const Setting& setting) {
@@ -195,8 +199,7 @@ Verdict check_forward(const TestCase& t, const Setting& setting) {
   const DeviceScope scope(setting.device);
   const CaseOperands operands(*t.op, t.call, inputs, setting.device, t.layout);
   const KernelLog log;
-  const std::vector<Tensor> results =
-      read_back(invoke(*t.op, operands.operands(), attrs_of(*t.op, t.call), t.call.scalars), setting);
+  const std::vector<Tensor> results = read_back(call_with(t, operands), setting);
   const std::optional<Bound> claimed = claimed_bound(*t.op, log.used());
   const std::optional<Verdict> trusted =
       verdict_of_trusted(t, setting, results, [&] { return call_on(t, inputs, setting.trusted); });

@@ -61,6 +61,9 @@ std::optional<Verdict> verdict_of_trusted(const TestCase& t, const Setting& sett
 /// Copies results to the trusted device, so that each comparison does not have to read them from the device again.
 std::vector<Tensor> read_back(const std::vector<Tensor>& results, const Setting& setting);
 
+/// Makes the case's call with operands that were made for it.
+std::vector<Tensor> call_with(const TestCase& t, const CaseOperands& operands);
+
 /// Makes the case's call on a device.
 std::vector<Tensor> call_on(const TestCase& t, const std::vector<RefArray>& inputs, Device device);
 

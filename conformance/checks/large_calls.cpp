@@ -367,7 +367,7 @@ Verdict check_bad_index(const TestCase& t, const Setting& setting) {
   const std::vector<RefArray> good = case_inputs(t);
   const DeviceScope scope(setting.device);
   CaseOperands operands(*t.op, t.call, good, setting.device, t.layout);
-  const auto call = [&] { to_array(invoke(*t.op, operands.operands(), attrs_of(*t.op, t.call), t.call.scalars)[0]); };
+  const auto call = [&] { to_array(call_with(t, operands)[0]); };
   for (std::size_t i = 0; i < good.size(); ++i) {
     const CaseInput& in = t.call.inputs[i];
     if (in.absent || in.scalar || in.values.kind != CaseValues::Kind::indices) continue;

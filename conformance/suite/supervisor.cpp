@@ -57,8 +57,8 @@ bool starts_with(const std::string& line, const char* word, std::string& rest) {
   return true;
 }
 
-// The op that a case tests. A case that tests the driver has none; it stands for itself.
-std::string op_of(const std::string& id) { return tests_driver(id) ? id : split(id, '/')[1]; }
+// The op of a case that does not test the driver itself.
+std::string op_of(const std::string& id) { return split(id, '/')[1]; }
 
 // Takes suite, op, dtype and mode from the id.
 CaseResult result_for(const std::string& id, Outcome outcome, std::string text) {
@@ -125,32 +125,28 @@ using Queue = std::deque<std::string>;
 bool shorter(const Queue& a, const Queue& b) { return a.size() < b.size(); }
 
 // Distributes the cases over queues, all cases of an op to the same one: a process that runs them compiles each kernel
-// once. Keeps the order within a queue.
+// once. Cases that test the driver are dealt out in turn, so that they still come first in each. Keeps the order within
+// a queue.
 std::vector<Queue> distribute(const std::vector<std::string>& ids, std::size_t queues) {
-  std::vector<std::size_t> cases_in_queue(queues);
   std::map<std::string, std::size_t> cases_of_op, queue_of_op;
-  std::size_t turn = 0;
   for (const std::string& id : ids) {
-    if (!tests_driver(id)) {
-      ++cases_of_op[op_of(id)];
-      continue;
-    }
-    // The queues take turns, so that these cases still come first in each.
-    const std::size_t queue = turn++ % queues;
-    queue_of_op[id] = queue;
-    ++cases_in_queue[queue];
+    if (!tests_driver(id)) ++cases_of_op[op_of(id)];
   }
   std::vector<std::pair<std::size_t, std::string>> largest_first;
   for (const auto& [op, cases] : cases_of_op) largest_first.emplace_back(cases, op);
   std::sort(largest_first.rbegin(), largest_first.rend());
 
+  std::vector<std::size_t> cases_in_queue(queues);
   for (const auto& [cases, op] : largest_first) {
     const auto least = std::min_element(cases_in_queue.begin(), cases_in_queue.end());
     queue_of_op[op] = static_cast<std::size_t>(least - cases_in_queue.begin());
     *least += cases;
   }
   std::vector<Queue> distributed(queues);
-  for (const std::string& id : ids) distributed[queue_of_op[op_of(id)]].push_back(id);
+  std::size_t turn = 0;
+  for (const std::string& id : ids) {
+    distributed[tests_driver(id) ? turn++ % queues : queue_of_op[op_of(id)]].push_back(id);
+  }
   return distributed;
 }
 

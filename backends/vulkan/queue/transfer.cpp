@@ -30,20 +30,20 @@ Groups groups_for(const Plan& plan, std::uint64_t units, std::uint64_t per_invoc
   return plan.groups_for(static_cast<std::int64_t>(units), static_cast<std::int64_t>(group * per_invocation));
 }
 
-// The longest unit, at most `most` bytes, to which a number is aligned.
-std::uint64_t unit_of(std::uint64_t number, std::uint64_t most) { return std::min(most, number & (~number + 1)); }
+// The longest unit, at most 16 bytes, to which a number is aligned.
+std::uint64_t unit_of(std::uint64_t number) { return std::min<std::uint64_t>(16, number & (~number + 1)); }
+
+// The longest such unit for which there is a shader that copies.
+std::uint64_t copied_unit_of(std::uint64_t number) {
+  const std::uint64_t aligned = unit_of(number);
+  return aligned == 8 ? 4 : aligned == 2 ? 1 : aligned;
+}
 
 // How many bytes to process in units to which the addresses are aligned. The others, fewer than a unit, take a dispatch
 // of their own, in shorter units; that is not worth it for few bytes.
 std::uint64_t bytes_in_whole_units(std::uint64_t bytes, std::uint64_t unit) {
   constexpr std::uint64_t many = 4096;
   return bytes < many ? bytes : bytes / unit * unit;
-}
-
-// The longest unit for which there is a shader that copies.
-std::uint64_t copied_unit_of(std::uint64_t number) {
-  const std::uint64_t aligned = unit_of(number, 16);
-  return aligned == 8 ? 4 : aligned == 2 ? 1 : aligned;
 }
 
 void copy_units(Plan& plan, VkDeviceAddress to, VkDeviceAddress from, std::uint64_t bytes) {
@@ -63,7 +63,7 @@ void copy_by_shader(Plan& plan, VkDeviceAddress to, VkDeviceAddress from, std::u
 
 // `repeated`: the pattern, repeated to 8 bytes.
 void fill_units(Plan& plan, VkDeviceAddress to, std::uint64_t bytes, std::uint64_t repeated) {
-  const std::uint64_t unit = unit_of(to | bytes, 16);
+  const std::uint64_t unit = unit_of(to | bytes);
   const Shader shader = unit == 16  ? shaders::fill_quads
                         : unit == 8 ? shaders::fill_longs
                         : unit == 4 ? shaders::fill_words
@@ -77,7 +77,7 @@ void fill_units(Plan& plan, VkDeviceAddress to, std::uint64_t bytes, std::uint64
 
 // The pattern's length divides the unit, so the last bytes start with its first byte.
 void fill_by_shader(Plan& plan, VkDeviceAddress to, std::uint64_t bytes, std::uint64_t repeated) {
-  const std::uint64_t whole = bytes_in_whole_units(bytes, unit_of(to, 16));
+  const std::uint64_t whole = bytes_in_whole_units(bytes, unit_of(to));
   fill_units(plan, to, whole, repeated);
   if (whole < bytes) fill_units(plan, to + whole, bytes - whole, repeated);
 }
