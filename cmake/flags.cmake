@@ -7,8 +7,12 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 find_program(CCACHE ccache)
 if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
-  # Without these settings, ccache does not store what is compiled with precompiled headers.
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE})
+  # The sloppiness: without it, ccache does not store what is compiled with precompiled headers. Depend mode: without it,
+  # ccache compares preprocessed text, which has no comments. If only a comment of a header changed, it gives the old
+  # precompiled header, GCC then does not recognise the header as the one that it has already read, and #pragma once
+  # fails. The namespace leaves out what was stored before depend mode.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_DEPEND=1
+    CCACHE_NAMESPACE=lockstep-depend ${CCACHE})
 endif()
 
 # Results must not depend on whether a compiler contracts a multiplication and an addition into a fused multiply-add.

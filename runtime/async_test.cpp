@@ -274,6 +274,30 @@ TEST_F(AsyncTest, PoisonedMemoryMayBeDroppedWhenItsCommandRetires) {
   set_memory_poison(toy(), false);
 }
 
+// The fill that poisons a freed block is skipped behind a failed command.
+TEST_F(AsyncTest, AFreedBlockWhosePoisonWasSkippedIsPoisonedWhenItIsAllocated) {
+  set_memory_poison(toy(), true);
+  DeviceState& state = toy().state();
+  const Tensor x = ones({8});
+  BlockRef block = state.allocator().allocate(64, {});
+  const Block* const place = block.get();
+  state.queue().fill(*block, 0, 64, 0x3f800000, 4, {.op = "fill"});
+  synchronize(toy());
+
+  set_option("toy.delay_us", "20000");
+  fail_command(1);
+  const Tensor bad = exp(x);
+  block = BlockRef();
+  EXPECT_THROW(synchronize(toy()), DeviceError);
+
+  block = state.allocator().allocate(64, {});
+  ASSERT_EQ(block.get(), place);
+  float last = 0;
+  state.queue().wait(state.queue().read(&last, *block, 60, 4, {.op = "read"}));
+  EXPECT_TRUE(std::isnan(last)) << last;
+  set_memory_poison(toy(), false);
+}
+
 // ------------------------------------------------------------------------------------------- memory that is split
 
 constexpr std::int64_t part = 256 * 1024;  // elements: a large request, so that four parts have a segment of their own

@@ -103,6 +103,11 @@ class DeviceState {
   }
   /// Enqueues the pattern on the block's home.
   void poison(Block& block);
+  /// Changes with every failed command, never 0. A poison fill is sure to be done in its turn only if the count is what
+  /// it was before the fill: a queue skips the commands behind a failed one.
+  std::uint64_t poison_count() const { return failed_commands_.load(std::memory_order_acquire) + 1; }
+  /// Called before a queue is recovered.
+  void count_failed_command() { failed_commands_.fetch_add(1, std::memory_order_release); }
 
   std::uint64_t memory_total() const;
   std::optional<std::uint64_t> memory_free() const;
@@ -125,6 +130,7 @@ class DeviceState {
   std::uint64_t max_tensor_bytes_;
   std::unique_ptr<Allocator> allocator_;
   std::unique_ptr<CommandQueue> queue_;
+  std::atomic<std::uint64_t> failed_commands_{0};
   Mutex uses_mutex_, creation_mutex_;
   std::atomic<StreamQueue*> streams_{nullptr};  // a list that only grows, until the device closes
   std::unique_ptr<KernelCache> kernels_;

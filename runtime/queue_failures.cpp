@@ -65,6 +65,7 @@ bool CommandQueue::note_failure(lks_status status, const lks_diag& diag, Done& d
 
 // Makes the queue usable again. The failed and the skipped commands get succeeded = false.
 void CommandQueue::record_failure(std::uint64_t first, lks_status status, const lks_diag& diag, Done& done) {
+  device_.count_failed_command();
   lks_diag ignored = empty_diag();
   std::uint64_t last = newest();
   const lks_status recovered = api_.queue_recover(queue_, &last, &ignored);

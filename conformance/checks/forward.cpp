@@ -199,7 +199,8 @@ Verdict check_forward(const TestCase& t, const Setting& setting) {
   const DeviceScope scope(setting.device);
   const CaseOperands operands(*t.op, t.call, inputs, setting.device, t.layout);
   const KernelLog log;
-  const std::vector<Tensor> results = read_back(call_with(t, operands), setting);
+  const std::vector<Tensor> live = call_with(t, operands);
+  const std::vector<Tensor> results = read_back(live, setting);
   const std::optional<Bound> claimed = claimed_bound(*t.op, log.used());
   const std::optional<Verdict> trusted =
       verdict_of_trusted(t, setting, results, [&] { return call_on(t, inputs, setting.trusted); });
@@ -209,6 +210,8 @@ Verdict check_forward(const TestCase& t, const Setting& setting) {
   if (std::string text = changed_input(t, inputs, operands); !text.empty()) return failure(std::move(text));
   const std::string changed = first_difference(results, call_on(t, inputs, setting.device));
   if (!changed.empty()) return failure("run twice, it gives other bits: " + changed);
+  const std::string overwritten = first_difference(results, live);
+  if (!overwritten.empty()) return failure("a second call changed the results of the first: " + overwritten);
   return verdict;
 }
 

@@ -58,7 +58,8 @@ Verdict compare_with_oracle(const TestCase& t, const std::vector<RefArray>& inpu
 std::optional<Verdict> verdict_of_trusted(const TestCase& t, const Setting& setting, const std::vector<Tensor>& results,
                                           const std::function<std::vector<Tensor>()>& on_trusted);
 
-/// Copies results to the trusted device, so that each comparison does not have to read them from the device again.
+/// Copies results to the trusted device, so that each comparison does not have to read them from the device again. Keep
+/// the results themselves where a later call might overwrite them, and compare once more at the end.
 std::vector<Tensor> read_back(const std::vector<Tensor>& results, const Setting& setting);
 
 /// Makes the case's call with operands that were made for it.

@@ -382,6 +382,44 @@ void hands_out_a_live_buffer(lks_driver_api& t) {
   t.buffer_free = [](lks_device*, lks_buffer*) {};
 }
 
+// A launch of the f32 kernel that ran last changes a bit of that launch's result, if it writes elsewhere itself.
+std::set<lks_kernel*> f32_kernels;
+lks_kernel* last_kernel = nullptr;
+lks_binding last_result{};
+void spoils_the_result_before(lks_driver_api& t) {
+  t.kernel_prepare = [](lks_device* device, const lks_kernel_desc* desc, lks_kernel** out, lks_kernel_info* info,
+                        lks_diag* diag) -> lks_status {
+    const lks_status status = correct().kernel_prepare(device, desc, out, info, diag);
+    if (status != LKS_OK) return status;
+    const std::lock_guard lock(mutex);
+    const bool is_f32 = desc->output_count == 1 && desc->outputs[0].dtype == LKS_F32;
+    is_f32 ? void(f32_kernels.insert(*out)) : void(f32_kernels.erase(*out));
+    return status;
+  };
+  t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
+                      lks_diag* diag) -> lks_status {
+    const lks_status status = correct().queue_launch(queue, launches, count, value, diag);
+    if (status != LKS_OK || count != 1) return status;
+    const std::lock_guard lock(mutex);
+    const lks_binding& result = launches->bindings[launches->binding_count - 1];
+    const bool again = launches->kernel == last_kernel && f32_kernels.count(last_kernel);
+    const bool elsewhere = result.buffer != last_result.buffer || result.offset != last_result.offset;
+    if (again && elsewhere && last_result.buffer) {
+      static_cast<std::uint32_t*>(last_result.buffer->data)[last_result.offset] ^= 1;
+    }
+    last_kernel = launches->kernel;
+    last_result = result;
+    return status;
+  };
+  t.buffer_free = [](lks_device* device, lks_buffer* buffer) {
+    {
+      const std::lock_guard lock(mutex);
+      if (buffer == last_result.buffer) last_result.buffer = nullptr;
+    }
+    correct().buffer_free(device, buffer);
+  };
+}
+
 constexpr TableFault faults[] = {
     {Mutant::leaks_buffers, &leaks_buffers},
     {Mutant::leaks_kernels, &leaks_kernels},
@@ -411,6 +449,7 @@ constexpr TableFault faults[] = {
     {Mutant::out_of_memory_is_internal, &out_of_memory_is_internal},
     {Mutant::frees_imported_memory, &frees_imported_memory},
     {Mutant::hands_out_a_live_buffer, &hands_out_a_live_buffer},
+    {Mutant::spoils_the_result_before, &spoils_the_result_before},
 };
 
 }  // namespace

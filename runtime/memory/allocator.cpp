@@ -38,7 +38,7 @@ BlockRef Allocator::allocate(std::uint64_t bytes, const BlockPurpose& purpose) {
   CommandQueue* const home = thread.stream ? device_.home_of(device_.queue()) : nullptr;
   SegmentResult failure;
   Block* block = nullptr;
-  bool is_poisoned = false;
+  std::uint64_t poisoned_at = 0;
   {
     const LockGuard lock(mutex_);
     failure.status = fault::point(LKS_FAULT_ALLOC, "runtime.allocate");
@@ -51,7 +51,7 @@ BlockRef Allocator::allocate(std::uint64_t bytes, const BlockPurpose& purpose) {
       // The block's previous use does not matter: a queue runs its commands in order, and other queues are done.
       block->write_queue = nullptr;
       block->write_value = 0;
-      is_poisoned = std::exchange(block->poisoned, false);
+      poisoned_at = std::exchange(block->poisoned_at, 0);
       block->refs.store(1, std::memory_order_relaxed);
       tracker_.add(block->owner, block->bytes);
       tracker_.note_reserved(pool_.reserved());
@@ -59,19 +59,20 @@ BlockRef Allocator::allocate(std::uint64_t bytes, const BlockPurpose& purpose) {
   }
   if (!block) fail(bytes, failure, purpose);
   BlockRef taken = BlockRef::adopt(block);  // freed if poisoning fails
-  if (poison_.load(std::memory_order_relaxed) && !is_poisoned) device_.poison(*block);
+  if (poison_.load(std::memory_order_relaxed) && poisoned_at != device_.poison_count()) device_.poison(*block);
   return taken;
 }
 
 void Allocator::free(Block* block) {
-  bool is_poisoned = false;
+  std::uint64_t poisoned_at = 0;
   if (poison_.load(std::memory_order_relaxed)) {
     try {
       if (block->uses) {
         for (const QueueUse& use : *block->uses) use.queue->wait_until_done(use.value);
       }
+      const std::uint64_t count = device_.poison_count();  // before the fill, which a failure may skip
       device_.poison(*block);
-      is_poisoned = true;
+      poisoned_at = count;
     } catch (const Error& e) {
       // A block that cannot be poisoned is freed anyway, and destructors must not throw.
       log(LKS_LOG_DEBUG, "memory", e.what());
@@ -79,7 +80,7 @@ void Allocator::free(Block* block) {
   }
   const LockGuard lock(mutex_);
   tracker_.remove(block->owner, block->bytes);
-  block->poisoned = is_poisoned;
+  block->poisoned_at = poisoned_at;
   pool_.free(block);
 }
 

@@ -74,8 +74,9 @@ struct Block {
   // one, `refs` stays 1 (see release()).
   bool in_use = false;
   bool cached_exact = false;  // free, in the list of its size class, not merged with its neighbours
-  bool poisoned = false;      // free, and all of it was filled with the poison when it was freed
-  std::uint64_t offset = 0;   // bytes from the start of the segment's buffer
+  // DeviceState::poison_count() when all of this free block was filled with the poison; 0 if it was not.
+  std::uint64_t poisoned_at = 0;
+  std::uint64_t offset = 0;  // bytes from the start of the segment's buffer
   std::uint64_t bytes = 0;
   std::uint64_t requested = 0;  // the requested size; at most `bytes`
   DeviceState* device = nullptr;

@@ -167,7 +167,7 @@ void BlockPool::split(Block* block, std::uint64_t bytes) {
   tail->segment = block->segment;
   tail->home = block->home;
   tail->freed_at = block->freed_at;
-  tail->poisoned = block->poisoned;
+  tail->poisoned_at = block->poisoned_at;
   tail->previous = block;
   tail->next = block->next;
   if (tail->next) tail->next->previous = tail;
@@ -186,7 +186,7 @@ void BlockPool::absorb_next(Block* into) {
   } else {
     into->freed_at = std::max(into->freed_at, gone->freed_at);
   }
-  into->poisoned = into->poisoned && gone->poisoned;
+  if (into->poisoned_at != gone->poisoned_at) into->poisoned_at = 0;
   into->bytes += gone->bytes;
   into->next = gone->next;
   if (gone->next) gone->next->previous = into;

@@ -104,10 +104,7 @@ class Plan {
   /// there are no groups, nothing is dispatched.
   template <class P>
   void dispatch(const Pipeline& pipeline, const P& params, Groups groups, std::span<const Access> accesses) {
-    static_assert(std::is_trivially_copyable_v<P>);
-    constexpr std::size_t pushed = std::min(sizeof params, sizeof Push::words);
-    if (!add(pipeline, &params, sizeof params > pushed ? sizeof params : 0, groups, accesses)) return;
-    dispatches_.back().push_words(&params, pushed);
+    add_with(pipeline, params, groups, accesses);
   }
   /// The same with parameters of 8 bytes each in memory, possibly none, and at most `max_pushed_words` operands.
   void dispatch_words(const Pipeline& pipeline, std::span<const std::uint64_t> operands,
@@ -118,9 +115,7 @@ class Plan {
   /// A dispatch that may write the queue's state.
   template <class P>
   void dispatch_check(const Pipeline& pipeline, const P& params, Groups groups, Access reads) {
-    const std::size_t before = dispatches_.size();
-    dispatch(pipeline, params, groups, {&reads, 1});
-    if (dispatches_.size() > before) dispatches_.back().checks = true;
+    if (add_with(pipeline, params, groups, {&reads, 1})) dispatches_.back().checks = true;
   }
 
   void transfer(const Transfer& transfer) { transfers_.push_back(transfer); }
@@ -139,6 +134,15 @@ class Plan {
   // Whether there are groups. Puts `bytes` of parameters into memory.
   bool add(const Pipeline& pipeline, const void* params, std::uint64_t bytes, Groups groups,
            std::span<const Access> accesses);
+  // The same with parameters that are pushed as far as they fit.
+  template <class P>
+  bool add_with(const Pipeline& pipeline, const P& params, Groups groups, std::span<const Access> accesses) {
+    static_assert(std::is_trivially_copyable_v<P>);
+    constexpr std::size_t pushed = std::min(sizeof params, sizeof Push::words);
+    if (!add(pipeline, &params, sizeof params > pushed ? sizeof params : 0, groups, accesses)) return false;
+    dispatches_.back().push_words(&params, pushed);
+    return true;
+  }
 
   lks_device& device_;
   Staging& params_;

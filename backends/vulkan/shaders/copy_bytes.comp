@@ -1,6 +1,7 @@
 #version 460
 // Copies bytes in UNITS of memory, to which both addresses and the number of bytes are aligned.
 #include "common.glsl"
+#include "runs.glsl"
 
 layout(local_size_x = 256) in;
 
@@ -15,9 +16,6 @@ PUSHED_PARAMS(Params)
 void main() {
   RETURN_IF_FAILED;
   Params p = load_params();
-  // Eight neighbours process runs of eight units, one unit of each run, so that their accesses are adjacent. lavapipe's
-  // vectors have eight elements.
-  const uint lane = gl_LocalInvocationIndex % 8;
-  uint64_t i = (ITEM_NUMBER - lane) * p.per_invocation + lane;
-  for (uint64_t k = 0; k < p.per_invocation && i < p.count; ++k, i += 8) (p.to + i).v = (p.from + i).v;
+  uint64_t i = FIRST_IN_RUNS(p.per_invocation);
+  for (uint64_t k = 0; k < p.per_invocation && i < p.count; ++k, i += RUN_LENGTH) (p.to + i).v = (p.from + i).v;
 }

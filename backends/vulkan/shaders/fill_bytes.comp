@@ -2,6 +2,7 @@
 // Fills memory with a pattern of at most 8 bytes, which the host has repeated to 8. The address and the number of bytes
 // are aligned to the unit, which is at least as long as the pattern.
 #include "common.glsl"
+#include "runs.glsl"
 
 layout(local_size_x = 256) in;
 
@@ -16,9 +17,6 @@ PUSHED_PARAMS(Params)
 void main() {
   RETURN_IF_FAILED;
   Params p = load_params();
-  // Eight neighbours process runs of eight units, one unit of each run, so that their accesses are adjacent. lavapipe's
-  // vectors have eight elements.
-  const uint lane = gl_LocalInvocationIndex % 8;
-  uint64_t i = (ITEM_NUMBER - lane) * p.per_invocation + lane;
-  for (uint64_t k = 0; k < p.per_invocation && i < p.count; ++k, i += 8) (p.to + i).v = UNIT(p.pattern);
+  uint64_t i = FIRST_IN_RUNS(p.per_invocation);
+  for (uint64_t k = 0; k < p.per_invocation && i < p.count; ++k, i += RUN_LENGTH) (p.to + i).v = UNIT(p.pattern);
 }
