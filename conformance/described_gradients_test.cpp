@@ -10,6 +10,7 @@
 
 #include "conformance/case_data.h"
 #include "conformance/cases/extents.h"
+#include "conformance/cases/inferred_outputs.h"
 #include "conformance/checks/gradient.h"
 #include "lockstep/lockstep.h"
 #include "ops/observer.h"

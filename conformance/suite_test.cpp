@@ -13,6 +13,7 @@
 #include "conformance/case_data.h"
 #include "conformance/cases/attributes.h"
 #include "conformance/cases/generate.h"
+#include "conformance/cases/inferred_outputs.h"
 #include "conformance/cases/large_calls.h"
 #include "conformance/cases/number_cases.h"
 #include "conformance/cases/pairs.h"

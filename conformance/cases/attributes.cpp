@@ -5,6 +5,7 @@
 #include <cstring>
 #include <set>
 
+#include "conformance/cases/inferred_outputs.h"
 #include "conformance/suite/split.h"
 #include "ops/random/philox_reference.h"
 

@@ -5,6 +5,7 @@
 
 #include "conformance/case_data.h"
 #include "conformance/cases/attributes.h"
+#include "conformance/cases/inferred_outputs.h"
 #include "conformance/cases/values.h"
 #include "ops/infer.h"
 #include "ops/kernel_description.h"

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "conformance/cases/inferred_outputs.h"
+
 namespace lockstep::conformance {
 namespace {
 

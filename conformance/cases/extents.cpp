@@ -4,8 +4,7 @@
 #include <cstring>
 #include <map>
 
-#include "conformance/case_data.h"
-#include "ops/reference_call.h"
+#include "conformance/cases/inferred_outputs.h"
 
 namespace lockstep::conformance {
 namespace {
@@ -129,15 +128,6 @@ std::optional<std::size_t> shape_list(const OpDef& op) {
 
 std::vector<std::byte> attribute_bytes(const OpDef& op, const OpCase& c) {
   return c.attrs.empty() ? op.attrs.defaults : c.attrs;
-}
-
-std::optional<std::vector<TensorSpec>> infer_outputs(const OpDef& op, const OpCase& c) {
-  try {
-    const DescribedCase described(op, c);
-    return ReferenceCall(described.call()).output_specs();
-  } catch (const Error&) {
-    return std::nullopt;
-  }
 }
 
 std::vector<ExtentGroup> extent_groups(const OpDef& op, const OpCase& c) {

@@ -21,9 +21,6 @@ struct ExtentGroup {
   std::vector<std::size_t> attributes;  // byte offsets in the attribute struct
 };
 
-/// The output specs of a call, or nullopt if the op refuses it.
-std::optional<std::vector<TensorSpec>> infer_outputs(const OpDef& op, const OpCase& c);
-
 /// The groups of a case that can grow. The other dimensions are fixed, for example by attributes.
 std::vector<ExtentGroup> extent_groups(const OpDef& op, const OpCase& c);
 

@@ -9,6 +9,7 @@
 #include "conformance/cases/choice_values.h"
 #include "conformance/cases/collector.h"
 #include "conformance/cases/extents.h"
+#include "conformance/cases/inferred_outputs.h"
 #include "conformance/cases/ranks.h"
 #include "conformance/cases/unique_cases.h"
 #include "conformance/cases/values.h"

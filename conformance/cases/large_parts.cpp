@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "conformance/cases/inferred_outputs.h"
 #include "conformance/cases/values.h"
 
 namespace lockstep::conformance::large {

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "conformance/cases/extents.h"
+#include "conformance/cases/inferred_outputs.h"
 #include "conformance/cases/large_parts.h"
 #include "conformance/cases/values.h"
 #include "ops/attribute_memory.h"

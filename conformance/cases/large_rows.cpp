@@ -5,6 +5,7 @@
 #include <set>
 
 #include "conformance/cases/extents.h"
+#include "conformance/cases/inferred_outputs.h"
 #include "conformance/cases/large_parts.h"
 
 namespace lockstep::conformance::large {

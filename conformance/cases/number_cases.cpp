@@ -8,6 +8,7 @@
 
 #include "conformance/cases/corner_values.h"
 #include "conformance/cases/extents.h"
+#include "conformance/cases/inferred_outputs.h"
 #include "conformance/cases/values.h"
 #include "conformance/suite/split.h"
 

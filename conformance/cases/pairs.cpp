@@ -5,6 +5,7 @@
 
 #include "conformance/cases/attributes.h"
 #include "conformance/cases/extents.h"
+#include "conformance/cases/inferred_outputs.h"
 #include "conformance/cases/unique_cases.h"
 #include "conformance/cases/values.h"
 

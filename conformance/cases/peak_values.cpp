@@ -6,6 +6,7 @@
 #include "conformance/cases/choice_values.h"
 #include "conformance/cases/draw.h"
 #include "conformance/cases/extents.h"
+#include "conformance/cases/inferred_outputs.h"
 #include "conformance/cases/lines.h"
 
 namespace lockstep::conformance {

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "conformance/cases/extents.h"
+#include "conformance/cases/inferred_outputs.h"
 #include "ops/attribute_memory.h"
 
 namespace lockstep::conformance {

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "conformance/cases/attributes.h"
+#include "conformance/cases/inferred_outputs.h"
 #include "conformance/cases/number_cases.h"
 #include "conformance/cases/pairs.h"
 #include "conformance/cases/ranks.h"

@@ -9,6 +9,7 @@
 #include "conformance/cases/draw.h"
 #include "conformance/cases/extents.h"
 #include "conformance/cases/float_format.h"
+#include "conformance/cases/inferred_outputs.h"
 #include "conformance/cases/lines.h"
 #include "conformance/cases/peak_values.h"
 #include "ops/round_once.h"

@@ -8,6 +8,7 @@
 
 #include "conformance/case_data.h"
 #include "conformance/cases/extents.h"
+#include "conformance/cases/inferred_outputs.h"
 #include "conformance/cases/large_calls.h"
 #include "conformance/cases/values.h"
 #include "conformance/checks/forward.h"

@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "conformance/cases/extents.h"
+#include "conformance/cases/inferred_outputs.h"
 #include "conformance/checks/forward.h"
 #include "conformance/checks/gradient.h"
 #include "conformance/checks/kernel_log.h"

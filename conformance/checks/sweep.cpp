@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "conformance/cases/extents.h"
+#include "conformance/cases/inferred_outputs.h"
 #include "conformance/cases/values.h"
 #include "conformance/checks/forward.h"
 #include "conformance/oracle.h"
