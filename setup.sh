@@ -2,6 +2,7 @@
 # Installs what Lockstep needs and this machine lacks, and does nothing else. A second run installs nothing.
 #   ./setup.sh              everything, for ./run_tests
 #   ./setup.sh quickstart   only what ./quickstart needs
+#   LOCKSTEP_CLANG=1 ./setup.sh   Clang too, which checks how mutexes are used (tools/thread_safety), if a package is found
 # Debian 12 and Ubuntu 24.04. System packages through apt-get (as root or with sudo); oneDNN from PyPI into .deps/.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -33,6 +34,8 @@ install_packages() {
   "${get[@]}" install "$@" || { "${get[@]}" update && "${get[@]}" install "$@"; }
 }
 
+install_clang() { install_packages clang-19 || install_packages clang-18; }
+
 install_onednn() {
   rm -rf .deps.new
   python3 -m pip install --disable-pip-version-check --no-deps --no-compile --ignore-installed --prefix "$PWD/.deps.new" \
@@ -58,6 +61,10 @@ if command -v apt-get >/dev/null; then
     fi
     [ "$(id -u)" -eq 0 ] || sudo -v
     step "Installing ${#missing[@]} system packages" install_packages "${missing[@]}"
+  fi
+  if [ "${LOCKSTEP_CLANG:-}" = 1 ] && ! command -v clang++-19 clang++-18 >/dev/null; then
+    # The check is skipped without Clang, so nothing else fails if there is no such package.
+    (step "Installing Clang" install_clang) || echo " Clang is left out: neither clang-19 nor clang-18 can be installed"
   fi
 else
   for program in g++ cmake ninja python3; do

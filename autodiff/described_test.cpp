@@ -1,4 +1,4 @@
-// Gradients on descriptions: tensors with a dtype and a shape whose extents may be symbols, and no elements.
+// Gradients on abstract tensors: tensors with a dtype and a shape whose extents may be symbols, and no elements.
 // conformance/described_gradients_test.cpp does the same for every op.
 #include <gtest/gtest.h>
 
@@ -49,7 +49,7 @@ std::string error_text(const std::function<void()>& f) {
 class Described : public testing::Test {
  protected:
   Described() : live_(memory_stats(default_device()).live) {}
-  ~Described() override { EXPECT_EQ(memory_stats(default_device()).live, live_) << "descriptions need no memory"; }
+  ~Described() override { EXPECT_EQ(memory_stats(default_device()).live, live_) << "abstract tensors need no memory"; }
 
  private:
   DeviceScope scope_{Device("reference")};
@@ -196,10 +196,10 @@ TEST(DescribedUserOps, WithoutPartsOrRuleCutThePath) {
   const std::string text = error_text([&] { tape.gradient(sum(y), x); });
   for (const std::string& part :
        {std::string("GradientError[LS4001]"),
-        "the path is cut by `described::reads_extent`, whose decomposition needs elements or extents that a "
-        "description does not have, at described_test.cpp:" +
+        "the path ends at `described::reads_extent`, whose decomposition needs elements or extents that an "
+        "abstract tensor does not have, at described_test.cpp:" +
             std::to_string(line),
-        std::string("describe it with known extents, or give it a gradient rule")}) {
+        std::string("give it known extents, or a gradient rule")}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
   }
 }
@@ -216,10 +216,11 @@ TEST(DescribedUserOps, WhoseRuleReadsAnExtentAreNamed) {
   const int line = __LINE__ - 1;
   const std::string text = error_text([&] { tape.gradient(sum(y), x); });
   for (const std::string& part :
-       {std::string("TraceError[LS4101] described::rule_reads_extent: the gradient rule needs what a description does "
-                    "not have: the extent `batch` is not known yet"),
+       {std::string(
+            "TraceError[LS4101] described::rule_reads_extent: the gradient rule needs what an abstract tensor does "
+            "not have: the extent `batch` is not known yet"),
         std::string("f32 (batch, 4)"), "described_test.cpp:" + std::to_string(line),
-        std::string("describe it with known extents, or mend the rule")}) {
+        std::string("give it known extents, or correct the rule")}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
   }
 }

@@ -11,8 +11,8 @@ std::string describe_source(const Source& source) {
   return source.variable() ? source.variable()->read().describe() : source.tensor()->describe();
 }
 
-bool touches(const Cut& cut, const std::vector<bool>& nodes) {
-  return std::any_of(cut.inputs.begin(), cut.inputs.end(), [&](Node n) { return n != no_node && nodes[n]; });
+bool touches(const PathEnd& end, const std::vector<bool>& nodes) {
+  return std::any_of(end.inputs.begin(), end.inputs.end(), [&](Node n) { return n != no_node && nodes[n]; });
 }
 
 }  // namespace
@@ -28,26 +28,27 @@ void TapeImpl::mark_dependents(std::vector<bool>& depends) const {
 }
 
 // The first op without a gradient on the path from the source to the target.
-const Cut* TapeImpl::cut_between(std::span<const Node> source_nodes, const TensorImpl& target) const {
+const PathEnd* TapeImpl::path_end_between(std::span<const Node> source_nodes, const TensorImpl& target) const {
   const std::uint32_t last = dependency_of_.find(target.id);
   if (last == IdMap::absent) return nullptr;
   std::vector<bool> depends(node_count_, false), upstream(last + std::size_t{1}, false);
   for (Node n : source_nodes) depends[n] = true;
   mark_dependents(depends);
-  std::uint32_t first = CutDependency::no_cut;
+  std::uint32_t first = PathEndDependency::none;
   upstream[last] = true;
   for (std::size_t i = upstream.size(); i-- > 0;) {  // a dependency refers to older dependencies only
     if (!upstream[i]) continue;
-    const CutDependency& dependency = dependencies_[i];
+    const PathEndDependency& dependency = dependencies_[i];
     for (std::uint32_t t : dependency.from) upstream[t] = true;
-    if (dependency.cut != CutDependency::no_cut && touches(cuts_[dependency.cut], depends)) first = dependency.cut;
+    if (dependency.end != PathEndDependency::none && touches(path_ends_[dependency.end], depends))
+      first = dependency.end;
   }
-  return first == CutDependency::no_cut ? nullptr : &cuts_[first];
+  return first == PathEndDependency::none ? nullptr : &path_ends_[first];
 }
 
 // A value that depends on the source and that the program read before it made the target. It is not known what the
 // program did with it. It did not affect the target if the target comes from watched tensors alone.
-const Cut* TapeImpl::read_between(std::span<const Node> source_nodes, const TensorImpl& target) const {
+const PathEnd* TapeImpl::read_between(std::span<const Node> source_nodes, const TensorImpl& target) const {
   const Node target_node = node_of(target);
   bool open = target_node == no_node;
   if (!open) {
@@ -62,7 +63,7 @@ const Cut* TapeImpl::read_between(std::span<const Node> source_nodes, const Tens
   std::vector<bool> depends(node_count_, false);
   for (Node n : source_nodes) depends[n] = true;
   mark_dependents(depends);
-  for (const Cut& read : reads_) {
+  for (const PathEnd& read : reads_) {
     if (touches(read, depends) && read.time < target.id) return &read;
   }
   return nullptr;
@@ -90,11 +91,11 @@ void TapeImpl::raise_unconnected(const Tensor& target, const Source& source, std
     fix = "check that the target is computed from the source";
   }
 
-  if (const Cut* cut = cut_between(source_nodes, *target.impl())) {
-    reason = "the path is cut by " + cut->what + ", at " + short_location(cut->where);
-    fix = cut->fix;
-  } else if (const Cut* read = read_between(source_nodes, *target.impl())) {
-    reason += "; if a number that was read is part of it: the path is cut by " + read->what + ", at " +
+  if (const PathEnd* end = path_end_between(source_nodes, *target.impl())) {
+    reason = "the path ends at " + end->what + ", at " + short_location(end->where);
+    fix = end->fix;
+  } else if (const PathEnd* read = read_between(source_nodes, *target.impl())) {
+    reason += "; if a number that was read is part of it: the path ends at " + read->what + ", at " +
               short_location(read->where);
     fix = "compute the target from tensors alone, or pass {.unconnected = Unconnected::zero} if zeros are meant";
   }

@@ -1,4 +1,4 @@
-// The reverse sweep over a tape.
+// The reverse pass over a tape.
 #include <algorithm>
 
 #include "autodiff/tape.h"
@@ -73,14 +73,14 @@ void apply_rule(const Record& record, RecordContext& context) {
     record.op->gradient(context);
   } catch (const TraceError& e) {
     ErrorBuilder error(ErrorId::symbolic_value, record.op->name,
-                       "the gradient rule needs what a description does not have: " + e.headline());
+                       "the gradient rule needs what an abstract tensor does not have: " + e.headline());
     for (std::size_t i = 0; i < record.input_shapes.size(); ++i) {
       if (!context.has_input(i)) continue;
       const RecordedShape& input = record.input_shapes[i];
       error.line("input " + std::to_string(i), std::string(name_of(input.dtype)) + " " + input.shape().to_string());
     }
     error.at(record.where)
-        .fix("describe it with known extents, or mend the rule: it takes extents as shape.dim(i), not as numbers")
+        .fix("give it known extents, or correct the rule: it takes extents as shape.dim(i), not as numbers")
         .raise();
   }
 }
@@ -99,10 +99,10 @@ Tensor sum_to(const Tensor& gradient, const Shape& shape, CallSite where) {
 
 }  // namespace
 
-// One reverse sweep. Only the rules of records between the sources and the target run.
-class GradientSweep {
+// One reverse pass. Only the rules of records between the sources and the target run.
+class ReversePass {
  public:
-  GradientSweep(TapeImpl& tape, std::span<const std::vector<Node>> sources)
+  ReversePass(TapeImpl& tape, std::span<const std::vector<Node>> sources)
       : tape_(tape), wanted_(tape.node_count_, false), gradients_(tape.node_count_) {
     for (const std::vector<Node>& nodes : sources) {
       for (Node n : nodes) wanted_[n] = true;
@@ -182,7 +182,7 @@ namespace {
 
 Tensor upstream_for(const Tensor& target, const GradientOptions& options, CallSite where) {
   if (options.upstream && options.upstream->is_abstract(where) && !target.is_abstract()) {
-    ErrorBuilder(ErrorId::symbolic_value, "gradient", "the upstream gradient is a description and has no elements")
+    ErrorBuilder(ErrorId::symbolic_value, "gradient", "the upstream gradient is abstract and has no elements")
         .line("target", target.describe())
         .line("upstream", options.upstream->describe())
         .at(where)
@@ -191,8 +191,8 @@ Tensor upstream_for(const Tensor& target, const GradientOptions& options, CallSi
   }
   if (options.upstream) {
     if (options.upstream->shape(where) == target.shape() && options.upstream->dtype() == target.dtype()) {
-      // Times a description, an upstream gradient with elements is one too, as the gradients have to be. Outer tapes
-      // follow the product.
+      // Times an abstract tensor, an upstream gradient with elements is abstract too, as the gradients have to be.
+      // Outer tapes follow the product.
       if (target.is_abstract() && !options.upstream->is_abstract()) {
         return mul({*options.upstream, where}, {ones_like({target, where}), where});
       }
@@ -270,14 +270,14 @@ std::vector<Tensor> TapeImpl::gradient(const Tensor& target, std::span<const Sou
         raise_unconnected(target, sources[i], nodes, where);
     }
   }
-  // A tape that is not persistent stops recording before its own reverse sweep.
+  // A tape that is not persistent stops recording before its own reverse pass.
   consume(where);
-  GradientSweep sweep(*this, source_nodes);
-  if (target_node != no_node && sweep.reaches(target_node)) sweep.run(target_node, upstream);
+  ReversePass pass(*this, source_nodes);
+  if (target_node != no_node && pass.reaches(target_node)) pass.run(target_node, upstream);
 
   std::vector<Tensor> gradients;
   for (std::size_t i = 0; i < sources.size(); ++i) {
-    if (TensorRef g = sweep.gradient_of(source_nodes[i])) {
+    if (TensorRef g = pass.gradient_of(source_nodes[i])) {
       gradients.push_back(Tensor::share(g.get()));
     } else if (options.unconnected == Unconnected::zero) {
       gradients.push_back(sources[i].variable() ? zeros_like({*sources[i].variable(), where})

@@ -1,4 +1,4 @@
-// What a tape keeps in memory for the reverse sweep, and when the sweep frees it.
+// What a tape keeps in memory for the reverse pass, and when the reverse pass frees it.
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -11,18 +11,18 @@
 namespace lockstep {
 namespace {
 
-class SweepMemory : public testing::TestWithParam<std::string> {
+class ReversePassMemory : public testing::TestWithParam<std::string> {
  protected:
   static std::uint64_t live() { return memory_stats(default_device()).live; }
 
   DeviceScope scope{Device(GetParam())};
 };
 
-INSTANTIATE_TEST_SUITE_P(Devices, SweepMemory, testing::ValuesIn(available_devices()), &by_device);
+INSTANTIATE_TEST_SUITE_P(Devices, ReversePassMemory, testing::ValuesIn(available_devices()), &by_device);
 
 constexpr std::int64_t large = 1 << 18;  // a MiB of f32
 
-TEST_P(SweepMemory, KeepsWhatTheWatchedOperandsNeedAndNoMore) {
+TEST_P(ReversePassMemory, KeepsWhatTheWatchedOperandsNeedAndNoMore) {
   const Tensor x = ones({large});
   const auto held_by = [&](const std::function<Tensor()>& f) {
     const std::uint64_t before = live();
@@ -39,7 +39,7 @@ TEST_P(SweepMemory, KeepsWhatTheWatchedOperandsNeedAndNoMore) {
   EXPECT_NEAR(held_by([&] { return neg(x + 1.0f); }), 0, 0.1);
 }
 
-TEST_P(SweepMemory, ValuesGoAsTheSweepPassesThem) {
+TEST_P(ReversePassMemory, ValuesGoAsTheirRecordsAreDone) {
   const Tensor x = full({large}, 0.5f);
   GradientTape tape;
   tape.watch(x);
@@ -55,7 +55,7 @@ TEST_P(SweepMemory, ValuesGoAsTheSweepPassesThem) {
 }
 
 // The values saved by later ops are released before the gradients of earlier ops are allocated.
-TEST_P(SweepMemory, ValuesGoBeforeTheNextGradientsCome) {
+TEST_P(ReversePassMemory, ValuesGoBeforeTheNextGradientsCome) {
   const Tensor x = full({large}, 0.5f);
   GradientTape tape;
   tape.watch(x);
@@ -73,7 +73,7 @@ TEST_P(SweepMemory, ValuesGoBeforeTheNextGradientsCome) {
 }
 
 // The tape takes memory for its records in chunks of 64 KiB. What it notes of this call is larger.
-TEST_P(SweepMemory, ACallOfThousandsOfOperandsIsRecorded) {
+TEST_P(ReversePassMemory, ACallOfThousandsOfOperandsIsRecorded) {
   constexpr std::size_t count = 4500;
   const Tensor x({2.0f, 3.0f});
   GradientTape tape;
@@ -83,7 +83,7 @@ TEST_P(SweepMemory, ACallOfThousandsOfOperandsIsRecorded) {
   EXPECT_EQ(tape.gradient(sum(y) + sum(after), x).to_vector<float>(), (std::vector<float>{4500 + 2 * 2, 4500 + 2 * 3}));
 }
 
-TEST_P(SweepMemory, ATapeThatGoesLetsGo) {
+TEST_P(ReversePassMemory, ATapeThatGoesLetsGo) {
   const Tensor x = ones({large});
   const std::uint64_t before = live();
   {

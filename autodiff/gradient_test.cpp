@@ -1,4 +1,4 @@
-// The reverse sweep: which gradients arrive where, and what is refused. What is kept for them:
+// The reverse pass: which gradients arrive where, and what is refused. What is kept for them:
 // gradient_memory_test.cpp.
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@ std::optional<Error> error_of(const std::function<void()>& f) {
   return std::nullopt;
 }
 
-class Sweep : public testing::TestWithParam<std::string> {
+class ReversePass : public testing::TestWithParam<std::string> {
  protected:
   /// A device that is not the one under test.
   static Device other_device() { return Device(default_device() == Device("cpu") ? "reference" : "cpu"); }
@@ -31,11 +31,11 @@ class Sweep : public testing::TestWithParam<std::string> {
   DeviceScope scope{Device(GetParam())};
 };
 
-INSTANTIATE_TEST_SUITE_P(Devices, Sweep, testing::ValuesIn(available_devices()), &by_device);
+INSTANTIATE_TEST_SUITE_P(Devices, ReversePass, testing::ValuesIn(available_devices()), &by_device);
 
 // ----------------------------------------------------------------------------------------------------------- variables
 
-TEST_P(Sweep, EveryValueOfAVariableThatWasReadCounts) {
+TEST_P(ReversePass, EveryValueOfAVariableThatWasReadCounts) {
   Variable v(3.0f, "v");
   GradientTape tape;
   const Tensor first = v * v;
@@ -46,7 +46,7 @@ TEST_P(Sweep, EveryValueOfAVariableThatWasReadCounts) {
   EXPECT_EQ(value(tape.gradient(first + second + third, v)), 6.0f + 10.0f + 10.0f);
 }
 
-TEST_P(Sweep, AValueThatTheTargetDoesNotUseCountsNothing) {
+TEST_P(ReversePass, AValueThatTheTargetDoesNotUseCountsNothing) {
   Variable v(3.0f, "v");
   GradientTape tape({.persistent = true});
   const Tensor first = v * v;
@@ -56,7 +56,7 @@ TEST_P(Sweep, AValueThatTheTargetDoesNotUseCountsNothing) {
   EXPECT_EQ(value(tape.gradient(second, v)), 10.0f);
 }
 
-TEST_P(Sweep, UpdatesByAnOptimizerAreNewValuesToo) {
+TEST_P(ReversePass, UpdatesByAnOptimizerAreNewValuesToo) {
   Variable v(1.0f, "v");
   optim::Optimizer sgd = optim::Sgd{.learning_rate = 1};
   GradientTape tape;
@@ -67,13 +67,13 @@ TEST_P(Sweep, UpdatesByAnOptimizerAreNewValuesToo) {
   EXPECT_EQ(value(tape.gradient(first + second, v)), 2.0f + 10.0f);
 }
 
-TEST_P(Sweep, AVariableWithTwoHandlesIsOne) {
+TEST_P(ReversePass, AVariableWithTwoHandlesIsOne) {
   const std::vector<Variable> handles(2, Variable(3.0f, "v"));
   GradientTape tape;
   EXPECT_EQ(value(tape.gradient(handles[0] * handles[1], handles[1])), 6.0f);
 }
 
-TEST_P(Sweep, AVariableThatWasOnlyReadHasAGradient) {
+TEST_P(ReversePass, AVariableThatWasOnlyReadHasAGradient) {
   const Variable v(2.0f, "v"), rows(ones({2, 3}), "rows"), frozen(2.0f, "frozen", false), other(1.0f, "other");
   {
     GradientTape tape;
@@ -106,7 +106,7 @@ TEST_P(Sweep, AVariableThatWasOnlyReadHasAGradient) {
 
 // ------------------------------------------------------------------------------------------------------------- targets
 
-TEST_P(Sweep, ASourceOnTheWayHandsItsGradientOn) {
+TEST_P(ReversePass, ASourceOnTheWayHandsItsGradientOn) {
   const Variable x(3.0f, "x");
   GradientTape tape;
   const Tensor a = square(x), b = a * x;  // db/da = x, db/dx = 3 x²
@@ -115,7 +115,7 @@ TEST_P(Sweep, ASourceOnTheWayHandsItsGradientOn) {
   EXPECT_EQ(value(g[1]), 27.0f);
 }
 
-TEST_P(Sweep, TheTargetItselfHasTheUpstream) {
+TEST_P(ReversePass, TheTargetItselfHasTheUpstream) {
   const Variable x(3.0f, "x");
   GradientTape tape({.persistent = true});
   const Tensor y = square(x);
@@ -123,7 +123,7 @@ TEST_P(Sweep, TheTargetItselfHasTheUpstream) {
   EXPECT_EQ(value(tape.gradient(y, y, {.upstream = Tensor(4.0f)})), 4.0f);
 }
 
-TEST_P(Sweep, WhatComesAfterTheTargetCountsNothing) {
+TEST_P(ReversePass, WhatComesAfterTheTargetCountsNothing) {
   const Variable x(3.0f, "x");
   GradientTape tape;
   const Tensor y = square(x);
@@ -131,7 +131,7 @@ TEST_P(Sweep, WhatComesAfterTheTargetCountsNothing) {
   EXPECT_EQ(value(tape.gradient(y, x)), 6.0f);
 }
 
-TEST_P(Sweep, ATensorUsedTwiceInOneCallCountsTwice) {
+TEST_P(ReversePass, ATensorUsedTwiceInOneCallCountsTwice) {
   const Variable x(ones({2}), "x");
   GradientTape tape;
   const Tensor weights({1.0f, 2.0f, 3.0f, 4.0f});
@@ -139,7 +139,7 @@ TEST_P(Sweep, ATensorUsedTwiceInOneCallCountsTwice) {
             (std::vector<float>{4, 6}));
 }
 
-TEST_P(Sweep, TheUpstreamHasTheTargetsShapeAndDtype) {
+TEST_P(ReversePass, TheUpstreamHasTheTargetsShapeAndDtype) {
   const Variable x(ones({3}), "x");
   GradientTape tape({.persistent = true});
   const Tensor y = x * 2.0f;
@@ -158,7 +158,7 @@ TEST_P(Sweep, TheUpstreamHasTheTargetsShapeAndDtype) {
       << "a refusal consumes nothing";
 }
 
-TEST_P(Sweep, AnUpstreamElsewhereOrWithoutElementsIsRefusedAtTheCallOfGradient) {
+TEST_P(ReversePass, AnUpstreamElsewhereOrWithoutElementsIsRefusedAtTheCallOfGradient) {
   const Variable x(ones({3}), "x");
   GradientTape tape({.persistent = true});
   const Tensor y = square(x);
@@ -176,8 +176,8 @@ TEST_P(Sweep, AnUpstreamElsewhereOrWithoutElementsIsRefusedAtTheCallOfGradient) 
   expect(ones({3}).to(other_device()), ErrorId::devices_differ,
          "the upstream gradient and the target lie on different devices",
          "move it: upstream.to(Device(\"" + GetParam() + "\"))");
-  expect(Tensor::abstract({f32, {3}}), ErrorId::symbolic_value,
-         "the upstream gradient is a description and has no elements", "give one with elements, as the target has");
+  expect(Tensor::abstract({f32, {3}}), ErrorId::symbolic_value, "the upstream gradient is abstract and has no elements",
+         "give one with elements, as the target has");
   EXPECT_EQ(tape.gradient(y, x, {.upstream = ones({3})}).to_vector<float>(), (std::vector<float>{2, 2, 2}))
       << "a refusal consumes nothing";
   // A description has described gradients, whether the upstream gradient has elements or not.
@@ -189,7 +189,7 @@ TEST_P(Sweep, AnUpstreamElsewhereOrWithoutElementsIsRefusedAtTheCallOfGradient) 
   }
 }
 
-TEST_P(Sweep, AnUpstreamServesASingleElementToo) {
+TEST_P(ReversePass, AnUpstreamServesASingleElementToo) {
   const Variable x(ones({1, 1}), "x");
   GradientTape tape({.persistent = true});
   const Tensor y = x * 2.0f;
@@ -197,7 +197,7 @@ TEST_P(Sweep, AnUpstreamServesASingleElementToo) {
   EXPECT_EQ(tape.gradient(y, x, {.upstream = full({1, 1}, 5)}).to_vector<float>(), std::vector<float>{10});
 }
 
-TEST_P(Sweep, IntegersAreNoTargets) {
+TEST_P(ReversePass, IntegersAreNoTargets) {
   const Variable x(ones({3}), "x");
   GradientTape tape;
   const Tensor y = argmax(x);
@@ -209,7 +209,7 @@ TEST_P(Sweep, IntegersAreNoTargets) {
 
 // -------------------------------------------------------------------------------------------------------- broadcasting
 
-TEST_P(Sweep, SumsOverNewAndOverStretchedAxesAtOnce) {
+TEST_P(ReversePass, SumsOverNewAndOverStretchedAxesAtOnce) {
   const Tensor x = ones({2, 3, 4}), row = ones({1, 4}), column = ones({3, 1}), one = ones({1, 1, 1});
   GradientTape tape;
   for (const Tensor& t : {row, column, one}) tape.watch(t);
@@ -222,7 +222,7 @@ TEST_P(Sweep, SumsOverNewAndOverStretchedAxesAtOnce) {
   EXPECT_EQ(g[2].to_vector<float>(), std::vector<float>{24.0f});
 }
 
-TEST_P(Sweep, ExtentsOfOneOnBothSidesStay) {
+TEST_P(ReversePass, ExtentsOfOneOnBothSidesStay) {
   const Tensor x = ones({2, 1}), y = full({2, 1}, 3);
   GradientTape tape;
   tape.watch(x);
@@ -231,7 +231,7 @@ TEST_P(Sweep, ExtentsOfOneOnBothSidesStay) {
 
 // ------------------------------------------------------------------------------------------------------------ watching
 
-TEST_P(Sweep, WatchingTwiceIsWatchingOnce) {
+TEST_P(ReversePass, WatchingTwiceIsWatchingOnce) {
   const Tensor x(3.0f);
   const Variable v(2.0f, "v");
   GradientTape tape;
@@ -244,7 +244,7 @@ TEST_P(Sweep, WatchingTwiceIsWatchingOnce) {
   EXPECT_EQ(value(g[1]), 4.0f);
 }
 
-TEST_P(Sweep, OnlyWhatIsWatchedIsRecorded) {
+TEST_P(ReversePass, OnlyWhatIsWatchedIsRecorded) {
   const Variable trainable(2.0f, "trainable"), frozen(2.0f, "frozen", false);
   const Variable counter(Tensor(1), "counter");
   GradientTape tape;
@@ -260,7 +260,7 @@ TEST_P(Sweep, OnlyWhatIsWatchedIsRecorded) {
   EXPECT_EQ(value(manual.gradient(trainable * 5.0f, trainable)), 5.0f);
 }
 
-TEST_P(Sweep, WhatFollowsAConsumedTapeIsNotRecorded) {
+TEST_P(ReversePass, WhatFollowsAConsumedTapeIsNotRecorded) {
   const Variable x(3.0f, "x");
   GradientTape tape;
   tape.gradient(square(x), x);
@@ -270,7 +270,7 @@ TEST_P(Sweep, WhatFollowsAConsumedTapeIsNotRecorded) {
   EXPECT_EQ(error_of([&] { tape.watch(later); })->id(), ErrorId::tape_consumed);
 }
 
-TEST_P(Sweep, ATapeOfAnotherThreadIsRefused) {
+TEST_P(ReversePass, ATapeOfAnotherThreadIsRefused) {
   GradientTape tape;
   const Tensor x(3.0f);
   std::optional<Error> error;
@@ -279,7 +279,7 @@ TEST_P(Sweep, ATapeOfAnotherThreadIsRefused) {
   EXPECT_EQ(error->id(), ErrorId::wrong_nesting);
 }
 
-TEST_P(Sweep, AssigningIsNotRecorded) {
+TEST_P(ReversePass, AssigningIsNotRecorded) {
   Variable v(ones({2}), "v");
   GradientTape tape;
   v.assign_add(ones({2}));
@@ -287,7 +287,7 @@ TEST_P(Sweep, AssigningIsNotRecorded) {
   EXPECT_EQ(tape.size(), 0u);
 }
 
-TEST_P(Sweep, NoGradientHidesFromOuterTapesOnly) {
+TEST_P(ReversePass, NoGradientHidesFromOuterTapesOnly) {
   const Variable x(3.0f, "x");
   GradientTape outer;
   const Tensor inside = [&] {
@@ -303,7 +303,7 @@ TEST_P(Sweep, NoGradientHidesFromOuterTapesOnly) {
 
 // ---------------------------------------------------------------------------------------------- where a recording ends
 
-TEST_P(Sweep, ATapeThatGoesOnAnotherThreadLeavesItsOwnUsable) {
+TEST_P(ReversePass, ATapeThatGoesOnAnotherThreadLeavesItsOwnUsable) {
   const Variable x(2.0f, "x");
   for (const bool persistent : {false, true}) {
     GradientTape below;
@@ -319,7 +319,7 @@ TEST_P(Sweep, ATapeThatGoesOnAnotherThreadLeavesItsOwnUsable) {
   }
 }
 
-TEST_P(Sweep, AStoppedTapeDifferentiatesWhatItHasRecorded) {
+TEST_P(ReversePass, AStoppedTapeDifferentiatesWhatItHasRecorded) {
   const Variable x(3.0f, "x");
   GradientTape tape;
   const Tensor y = square(x);
@@ -368,7 +368,7 @@ OpDef sum_and_difference() {
   return op;
 }
 
-TEST_P(Sweep, OutputsWithoutAGradientCountAsZeros) {
+TEST_P(ReversePass, OutputsWithoutAGradientCountAsZeros) {
   static const OpDef& op = register_op(sum_and_difference());
   const Tensor a({3.0f, 4.0f}), b({1.0f, 2.0f});
   GradientTape tape({.persistent = true});
@@ -387,7 +387,7 @@ TEST_P(Sweep, OutputsWithoutAGradientCountAsZeros) {
             (std::vector<float>{-1, -1}));
 }
 
-TEST_P(Sweep, ARuleThatReadsWhatItDoesNotSaveIsNamed) {
+TEST_P(ReversePass, ARuleThatReadsWhatItDoesNotSaveIsNamed) {
   const auto with_rule = [](const std::string& name, std::function<void(GradContext&)> rule) -> const OpDef& {
     OpDef op = pointwise_op(name, [](Expr x) { return x + x; });
     op.gradient = std::move(rule);
@@ -407,12 +407,13 @@ TEST_P(Sweep, ARuleThatReadsWhatItDoesNotSaveIsNamed) {
     const auto error = error_of([&] { tape.gradient(y, x); });
     ASSERT_TRUE(error) << op->name;
     EXPECT_EQ(error->id(), ErrorId::invalid_op_definition) << error->what();
-    EXPECT_TRUE(error->where().starts_with("block, ")) << "that of the call, not of the sweep: " << error->what();
+    EXPECT_TRUE(error->where().starts_with("block, "))
+        << "that of the call, not of the reverse pass: " << error->what();
     EXPECT_NE(std::string(error->what()).find(op->name), std::string::npos) << error->what();
   }
 }
 
-TEST_P(Sweep, RulesRunOnTheDeviceOfTheirTensors) {
+TEST_P(ReversePass, RulesRunOnTheDeviceOfTheirTensors) {
   const Device other = other_device();
   const Tensor x = ones({2, 3}).to(other);
   GradientTape tape;
@@ -425,7 +426,7 @@ TEST_P(Sweep, RulesRunOnTheDeviceOfTheirTensors) {
 
 // -------------------------------------------------------------------------------------------------------------- zeros
 
-TEST_P(Sweep, ZerosOnRequestBesideRealGradients) {
+TEST_P(ReversePass, ZerosOnRequestBesideRealGradients) {
   const Variable used(2.0f, "used"), unused(ones({2}), "unused");
   const Tensor plain = ones({3}, DType::f64);
   GradientTape tape;
@@ -447,7 +448,7 @@ void expect_reason(const std::string& reason, const std::string& fix, const std:
     EXPECT_NE(std::string(error->what()).find(line), std::string::npos) << line << " in " << error->what();
 }
 
-TEST_P(Sweep, EachReasonWhyThereIsNoGradientIsNamed) {
+TEST_P(ReversePass, EachReasonWhyThereIsNoGradientIsNamed) {
   const Variable x(ones({3}), "x"), other(ones({3}), "other");
   const Tensor before = other * 2.0f;
   GradientTape tape({.persistent = true});
@@ -460,10 +461,10 @@ TEST_P(Sweep, EachReasonWhyThereIsNoGradientIsNamed) {
   expect_reason("the tensor is not watched by this tape", "tape.watch(tensor)",
                 [&] { tape.gradient(sum(of_x * plain), plain); });
   const Tensor count = argmax(of_x);
-  expect_reason("cut by `argmax`, which is not differentiable, at gradient_test.cpp:", "Unconnected::zero",
+  expect_reason("ends at `argmax`, which is not differentiable, at gradient_test.cpp:", "Unconnected::zero",
                 [&] { tape.gradient(sum(cast(count, f32) * other), x); });
   const Tensor larger = greater(plain, of_x);  // only one operand depends on the source
-  expect_reason("cut by `greater`, which is not differentiable", "Unconnected::zero",
+  expect_reason("ends at `greater`, which is not differentiable", "Unconnected::zero",
                 [&] { tape.gradient(sum(cast(larger, f32) * other), x); });
   const Variable frozen(ones({3}), "frozen", false), unused(ones({3}), "unused");
   expect_reason("the variable is not trainable, and the tape was not told to watch it", "tape.watch(variable)",
@@ -472,20 +473,20 @@ TEST_P(Sweep, EachReasonWhyThereIsNoGradientIsNamed) {
                 [&] { tape.gradient(sum(of_x), unused); });
   const Tensor early = sum(before);
   const float number = sum(of_x).item<float>();
-  expect_reason("if a number that was read is part of it: the path is cut by ", "tensors alone",
+  expect_reason("if a number that was read is part of it: the path ends at ", "tensors alone",
                 [&] { tape.gradient(sum(ones({3}) * number), x); });
   const auto error = error_of([&] { tape.gradient(early, x); });
   ASSERT_TRUE(error);
   EXPECT_EQ(error->headline().find("a number that was read"), std::string::npos) << "it was read later";
 }
 
-TEST_P(Sweep, OfSeveralCutsTheFirstIsNamed) {
+TEST_P(ReversePass, OfSeveralCutsTheFirstIsNamed) {
   const Variable x(ones({3}), "x");
   GradientTape tape({.persistent = true});
   const Tensor first = stop_gradient(x * 2.0f);
   const Tensor second = cast(argmax(first), f32);
-  expect_reason("cut by `stop_gradient`", "Unconnected::zero", [&] { tape.gradient(sum(second + 1.0f), x); });
-  expect_reason("cut by `argmax`", "Unconnected::zero",
+  expect_reason("ends at `stop_gradient`", "Unconnected::zero", [&] { tape.gradient(sum(second + 1.0f), x); });
+  expect_reason("ends at `argmax`", "Unconnected::zero",
                 [&] { tape.gradient(sum(cast(argmax(x * 2.0f), f32) + 1.0f), x); });
 }
 

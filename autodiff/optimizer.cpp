@@ -191,7 +191,7 @@ void check(std::span<const Tensor> gradients, std::span<const Variable> variable
           .raise();
     };
     if (gradient.is_abstract()) {
-      refuse(ErrorId::symbolic_value, "a gradient is a description and has no elements",
+      refuse(ErrorId::symbolic_value, "a gradient is abstract and has no elements",
              "give gradients with elements, of a loss that is computed from data");
     }
     const auto fail = [&](ErrorId id, const char* what) {

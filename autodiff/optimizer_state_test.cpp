@@ -258,13 +258,13 @@ TEST_F(OptimizerState, GradientsBelongToTheirVariables) {
   refuse(ErrorId::devices_differ, "several devices", [&] {
     apply({ones({2}), ones({2}).to(Device("cpu"))}, {a, elsewhere});
   });
-  refuse(ErrorId::symbolic_value, "a gradient is a description and has no elements", [&] {
+  refuse(ErrorId::symbolic_value, "a gradient is abstract and has no elements", [&] {
     apply({ones({2}), Tensor::abstract({f32, {3}})}, {a, b});
   });
   EXPECT_EQ(sgd.steps(), 0);
   EXPECT_EQ(a.read().to_vector<float>(), (std::vector<float>{1, 1}));
   sgd.apply({}, {});
-  EXPECT_EQ(sgd.steps(), 0) << "nothing is no step";
+  EXPECT_EQ(sgd.steps(), 0) << "without variables nothing is stepped";
 }
 
 std::vector<Optimizer> one_of_each() {

@@ -9,13 +9,6 @@
 namespace lockstep {
 
 TapeImpl::TapeImpl(GradientTape::Options options) : options_(options), owner_queue_(op_observers().returned_queue()) {
-  static const bool hooked = [] {
-    on_value_read = [](const TensorImpl& impl, const char* how, CallSite where) {
-      for (OpObserver* observer : op_observers().watching()) observer->value_read(impl, how, where);
-    };
-    return true;
-  }();
-  (void)hooked;
   op_observers().destroy_returned();
   op_observers().add(this);
 }
@@ -111,43 +104,44 @@ void TapeImpl::record(const OpCall& call, std::span<const TensorRef> outputs) {
   if (watched && call.op.gradient) append(call, inputs, outputs);
   // A composite without a gradient rule was recorded through its parts.
   const bool through = !watched || call.op.gradient || (call.op.decompose && node_of(*outputs[0]) != no_node);
-  if (through) return follow(call, outputs, CutDependency::no_cut);
-  const std::size_t cut = cuts_.size();
+  if (through) return follow(call, outputs, PathEndDependency::none);
+  const std::size_t end = path_ends_.size();
   const bool unknown_parts = call.op.decompose && outputs[0]->is_abstract();
-  note_cut(cuts_,
-           "`" + call.op.name + "`, " +
-               (unknown_parts ? "whose decomposition needs elements or extents that a description does not have"
-                              : "which is not differentiable"),
-           call.where, inputs);
-  if (unknown_parts && cuts_.size() > cut)
-    cuts_.back().fix = "describe it with known extents, or give it a gradient rule";
-  follow(call, outputs, cuts_.size() > cut ? static_cast<std::uint32_t>(cut) : CutDependency::no_cut);
+  note_path_end(
+      path_ends_,
+      "`" + call.op.name + "`, " +
+          (unknown_parts ? "whose decomposition needs elements or extents that an abstract tensor does not have"
+                         : "which is not differentiable"),
+      call.where, inputs);
+  if (unknown_parts && path_ends_.size() > end) path_ends_.back().fix = "give it known extents, or a gradient rule";
+  follow(call, outputs, path_ends_.size() > end ? static_cast<std::uint32_t>(end) : PathEndDependency::none);
 }
 
 void TapeImpl::value_read(const TensorImpl& impl, const char* how, CallSite where) {
   const Node node = node_of(impl);
   if (node != no_node)
-    note_cut(reads_, std::string(how) + "(), which takes the value out of the tape's sight", where,
-             std::span(&node, 1));
+    note_path_end(reads_, std::string(how) + "(), which takes the value out of the tape's sight", where,
+                  std::span(&node, 1));
 }
 
-void TapeImpl::note_cut(std::vector<Cut>& cuts, std::string what, CallSite where, std::span<const Node> inputs) {
+void TapeImpl::note_path_end(std::vector<PathEnd>& ends, std::string what, CallSite where,
+                             std::span<const Node> inputs) {
   constexpr std::size_t most = 4096;  // enough to explain; limits the memory that a loop uses
-  if (cuts.size() < most) cuts.push_back({std::move(what), where, {inputs.begin(), inputs.end()}, next_tensor_id()});
+  if (ends.size() < most) ends.push_back({std::move(what), where, {inputs.begin(), inputs.end()}, next_tensor_id()});
 }
 
-// Records that the outputs depend on a cut: on `cut`, or on those of the inputs.
-void TapeImpl::follow(const OpCall& call, std::span<const TensorRef> outputs, std::uint32_t cut) {
+// Records that the outputs depend on a path end: on `end`, or on those of the inputs.
+void TapeImpl::follow(const OpCall& call, std::span<const TensorRef> outputs, std::uint32_t end) {
   constexpr std::size_t most = 1 << 20;
-  if ((dependencies_.empty() && cut == CutDependency::no_cut) || dependencies_.size() == most) return;
+  if ((dependencies_.empty() && end == PathEndDependency::none) || dependencies_.size() == most) return;
   InlineVector<std::uint32_t, 8> from;
   for (const Operand& operand : call.inputs) {
     const std::uint32_t dependency = operand.is_tensor() ? dependency_of_.find(operand.impl()->id) : IdMap::absent;
     if (dependency != IdMap::absent) from.push_back(dependency);
   }
-  if (from.empty() && cut == CutDependency::no_cut) return;
+  if (from.empty() && end == PathEndDependency::none) return;
   const std::span<const std::uint32_t> dependencies = from;
-  dependencies_.push_back({cut, arena_.copy(dependencies)});
+  dependencies_.push_back({end, arena_.copy(dependencies)});
   for (const TensorRef& output : outputs) {
     // The outputs of a composite are outputs of its parts, which are recorded already.
     if (dependency_of_.find(output->id) == IdMap::absent)

@@ -39,7 +39,7 @@ struct Record {
 };
 
 /// A place where a gradient path ends: an op without a gradient, or a value that the host program read.
-struct Cut {
+struct PathEnd {
   std::string what;
   CallSite where;
   std::vector<Node> inputs;
@@ -47,10 +47,10 @@ struct Cut {
   const char* fix = "compute the target without it, or pass {.unconnected = Unconnected::zero} if zeros are meant";
 };
 
-/// A result that depends on a cut. Used to explain why it has no gradient.
-struct CutDependency {
-  static constexpr std::uint32_t no_cut = ~std::uint32_t{0};
-  std::uint32_t cut;                    // the cut that this is the result of
+/// A result that depends on a path end. Used to explain why it has no gradient.
+struct PathEndDependency {
+  static constexpr std::uint32_t none = ~std::uint32_t{0};
+  std::uint32_t end;                    // where the path of this result ends
   std::span<const std::uint32_t> from;  // dependencies of the inputs
 };
 
@@ -74,7 +74,7 @@ class TapeImpl : public OpObserver {
   std::size_t size() const { return records_.size(); }
 
  private:
-  friend class GradientSweep;
+  friend class ReversePass;
 
   Node node_of(const TensorImpl& tensor) const { return nodes_.find(tensor.id); }
   Node find_or_watch(const TensorImpl& tensor);
@@ -82,11 +82,11 @@ class TapeImpl : public OpObserver {
   void mark_dependents(std::vector<bool>& depends) const;
   void append(const OpCall& call, std::span<const Node> inputs, std::span<const TensorRef> outputs);
   void save_tensors(Record& record, const OpCall& call, std::span<const TensorRef> outputs);
-  void note_cut(std::vector<Cut>& cuts, std::string what, CallSite where, std::span<const Node> inputs);
-  void follow(const OpCall& call, std::span<const TensorRef> outputs, std::uint32_t cut);
+  void note_path_end(std::vector<PathEnd>& ends, std::string what, CallSite where, std::span<const Node> inputs);
+  void follow(const OpCall& call, std::span<const TensorRef> outputs, std::uint32_t end);
   std::vector<bool> nodes_leading_to(Node target) const;
-  const Cut* cut_between(std::span<const Node> source_nodes, const TensorImpl& target) const;
-  const Cut* read_between(std::span<const Node> source_nodes, const TensorImpl& target) const;
+  const PathEnd* path_end_between(std::span<const Node> source_nodes, const TensorImpl& target) const;
+  const PathEnd* read_between(std::span<const Node> source_nodes, const TensorImpl& target) const;
   std::vector<Node> nodes_of(const Source& source) const;
   bool on_owner_thread() const { return !owner_queue_->closed() && op_observers().returned == owner_queue_; }
   void check_thread(CallSite where) const;
@@ -106,8 +106,8 @@ class TapeImpl : public OpObserver {
   IdMap nodes_;
   Node node_count_ = 0;
   std::vector<Record*> records_;
-  std::vector<Cut> cuts_, reads_;  // cuts by ops; cuts by reading values
-  std::vector<CutDependency> dependencies_;
+  std::vector<PathEnd> path_ends_, reads_;  // at ops; at values that were read
+  std::vector<PathEndDependency> dependencies_;
   IdMap dependency_of_;                                                  // from tensors to dependencies
   std::unordered_map<std::uint64_t, std::vector<Node>> variable_nodes_;  // a variable may be read at several values
 };

@@ -35,7 +35,7 @@ TensorRef alias_of(const TensorImpl& tensor, std::shared_ptr<const VariableInfo>
 void check_fits(const VariableImpl& variable, const Tensor& value, const char* op, CallSite where) {
   const TensorImpl& present = variable.value();
   if (value.is_abstract(where)) {
-    ErrorBuilder(ErrorId::symbolic_value, op, "the value is a description and has no elements")
+    ErrorBuilder(ErrorId::symbolic_value, op, "the value is abstract and has no elements")
         .line("value", value.describe())
         .line("variable", describe(present))
         .at(where)
@@ -145,7 +145,7 @@ bool VariableImpl::owns_memory() const {
 Variable::Variable(const Tensor& initial, std::string name, bool trainable) {
   check_not_forked();
   if (initial.is_abstract()) {
-    ErrorBuilder(ErrorId::symbolic_value, "Variable", "a description cannot be the value of a variable")
+    ErrorBuilder(ErrorId::symbolic_value, "Variable", "an abstract tensor cannot be the value of a variable")
         .fix("give a tensor with elements, such as zeros(shape)")
         .raise();
   }

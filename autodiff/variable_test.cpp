@@ -128,7 +128,7 @@ TEST(Variable, DescriptionsAreNoValues) {
   EXPECT_THROW(Variable(description, "v"), TraceError);
   Variable v(zeros({2}), "v");
   expect_error_saying([&] { v.assign(description); }, ErrorId::symbolic_value,
-                      {"assign: the value is a description and has no elements", "Variable \"v\""},
+                      {"assign: the value is abstract and has no elements", "Variable \"v\""},
                       "variable_test.cpp:", true);
   expect_error_saying([&] { v.assign_add(description); }, ErrorId::symbolic_value, {"assign_add: the value is"},
                       "variable_test.cpp:", true);

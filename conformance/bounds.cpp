@@ -82,9 +82,9 @@ const char* name_of(ErrorClass error_class) {
 
 Bounds::Row Bounds::parse_row(const void* json, const std::string& place) {
   const Json& row = *static_cast<const Json*>(json);
-  if (!row.is_object()) corrupt(place, "it is no object");
+  if (!row.is_object()) corrupt(place, "it is not an object");
   for (const char* list : {"dtypes", "modes"}) {
-    if (row.contains(list) && !row[list].is_array()) corrupt(place, std::string(list) + " is no list");
+    if (row.contains(list) && !row[list].is_array()) corrupt(place, std::string(list) + " is not a list");
   }
   for (const char* field : {"class", "dtypes", "modes", "rationale", "source"}) {
     if (!row.contains(field) || row[field].empty() || row[field] == "")
@@ -124,7 +124,7 @@ Bounds::Row Bounds::parse_row(const void* json, const std::string& place) {
 
 Bounds Bounds::parse(const std::string& text, const std::string& origin) {
   const Json json = Json::parse(text, nullptr, false);
-  if (json.is_discarded()) corrupt(origin, "it is no JSON");
+  if (json.is_discarded()) corrupt(origin, "it is not JSON");
   if (!json.is_object() || !json.contains("rows") || !json["rows"].is_array() || json["rows"].empty()) {
     corrupt(origin, "it has no list `rows`");
   }

@@ -162,13 +162,13 @@ OpCall DescribedCase::call() const {
   return {op_, operands_, attrs_of(op_, case_), case_.scalars, CallSite::current()};
 }
 
-OpCase widened(const OpCase& c) {
+OpCase promoted(const OpCase& c) {
   OpCase wide = c;
   for (CaseInput& input : wide.inputs) input.dtype = compute_dtype(input.dtype);
   return wide;
 }
 
-std::vector<RefArray> widened(std::vector<RefArray> arrays) {
+std::vector<RefArray> promoted(std::vector<RefArray> arrays) {
   for (RefArray& array : arrays) array.dtype = compute_dtype(array.dtype);
   return arrays;
 }

@@ -46,8 +46,8 @@ class DescribedCase {
 };
 
 /// The case, or the arrays, with f32 in place of f16 and bf16: the dtype in which ops on these compute.
-OpCase widened(const OpCase& c);
-std::vector<RefArray> widened(std::vector<RefArray> arrays);
+OpCase promoted(const OpCase& c);
+std::vector<RefArray> promoted(std::vector<RefArray> arrays);
 
 /// A tensor with the array's values, rounded to its dtype. If the shape cannot have the layout (see shape_has_layout),
 /// the tensor is dense. If the layout has a shared dimension, the values must be equal along it.

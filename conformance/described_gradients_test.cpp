@@ -1,6 +1,6 @@
 // Gradients of descriptions: every case of every differentiable op, as a call on tensors without elements, must make
 // the op calls of the same case with elements, of first and second order. Extents are the case's, or symbols that
-// stand for them. Nothing here depends on a driver, so this is no suite of the conformance run.
+// stand for them. Nothing here depends on a driver, so this is not a suite of the conformance run.
 #include <gtest/gtest.h>
 
 #include <bit>

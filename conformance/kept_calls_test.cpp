@@ -51,7 +51,7 @@ class KeptCases : public testing::TestWithParam<std::string> {
       return;
     }
     const bool one_kernel = used.size() == 1 && used[0].op == (op.pointwise() ? "pointwise" : op.name);
-    // In these cases the kernel is launched after something that is no kernel.
+    // In these cases the kernel is launched after something that is not a kernel.
     const bool prepared_first = answer.route == CallRoute::rewritten || answer.route == CallRoute::copied_operand;
     if (!prepared_first) {
       EXPECT_EQ(answer.call != nullptr, one_kernel);

@@ -142,7 +142,7 @@ Verdict compare(const Tensor& result, const VectorOutput& expected, const std::s
   for (std::size_t at = 0; at < expected.first.size(); at += size) {
     if (std::memcmp(bytes.data() + at, expected.first.data() + at, size) == 0) continue;
     return failure(what + "element " + std::to_string(at / size) + " has the bits " + hex_of(bytes.data() + at, size) +
-                   ", needed are " + hex_of(expected.first.data() + at, size));
+                   ", expected are " + hex_of(expected.first.data() + at, size));
   }
   if (expected.sha256.empty() || sha256_of(bytes) == expected.sha256) return {};
   return failure(what + "the first " + std::to_string(expected.first.size() / size) + " of " +

@@ -216,7 +216,7 @@ TEST(Ids, AreRefusedWithWhatIsWrong) {
     }
     return "accepted";
   };
-  EXPECT_NE(message("nonsense").find("no case id"), std::string::npos);
+  EXPECT_NE(message("nonsense").find("is not a case id"), std::string::npos);
   EXPECT_NE(message("forward/nope/f32/strict/f32.small/dense/drawn#1").find("no op \"nope\""), std::string::npos);
   EXPECT_NE(message("forward/matmul/f32/strict/f32.tiny/dense/drawn#1").find("no case \"f32.tiny\""),
             std::string::npos);
@@ -266,9 +266,9 @@ TEST(Attributes, TextsStayAndLongListsVary) {
   std::memcpy(&attrs, changed->attrs.data(), sizeof attrs);
   EXPECT_EQ(attrs.axis.view(), "columns");
   EXPECT_EQ(attrs.shape[19], 9);
-  EXPECT_FALSE(with_attributes(op, own, "axis=1")) << "a text is no integer";
+  EXPECT_FALSE(with_attributes(op, own, "axis=1")) << "a text is not an integer";
   EXPECT_FALSE(with_attributes(op, own, "shape.20=1"));
-  EXPECT_FALSE(shape_list(op)) << "a list of 20 numbers is no shape";
+  EXPECT_FALSE(shape_list(op)) << "a list of 20 numbers is not a shape";
   const std::vector<Base> bases = {{own, extent_groups(op, own)}};
   EXPECT_EQ(bases[0].groups.size(), 2u) << "both extents are free";
   EXPECT_EQ(attribute_variations(op, bases, 30, 1).size(), 60u);

@@ -25,7 +25,7 @@ void for_each_number(Position& p, F&& f) {
 
 Position position_in(const LoadedFile& loaded) {
   if (!loaded.has("training.epochs")) {
-    loaded.fail(ErrorId::does_not_match, "it is no checkpoint: it does not say where training stands",
+    loaded.fail(ErrorId::does_not_match, "it is not a checkpoint: it does not say where training stands",
                 "give a file of save_checkpoint(), or load only what it has with load_weights() or load_optimizer()");
   }
   Position position;

@@ -271,7 +271,7 @@ TEST_P(Checkpoint, WhatDoesNotFitIsNamedAndChangesNothing) {
   set_random_position(before.random);
   refuse(ErrorId::does_not_match, "tensor \"dense/bias\" is f32 (7), the model has f32 (6)");
   model.save_weights(path);
-  refuse(ErrorId::does_not_match, "it is no checkpoint: it does not say where training stands");
+  refuse(ErrorId::does_not_match, "it is not a checkpoint: it does not say where training stands");
   {
     Model sgd = make(9, 6, optim::Sgd{.momentum = 0.9});
     sgd.fit(data, options(1));

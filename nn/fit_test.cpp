@@ -446,7 +446,7 @@ TEST_P(FitTest, ABatchThatIsADescriptionIsRefused) {
   Model model = make();
   const std::string before = model.weights_sha256();
   const data::Batch batch{Tensor::abstract({f32, {4, 2}}), Tensor::abstract({i32, {4}})};
-  expect_error(ErrorId::symbolic_value, "a gradient is a description", [&] { model.train_step(batch); });
+  expect_error(ErrorId::symbolic_value, "a gradient is abstract", [&] { model.train_step(batch); });
   EXPECT_EQ(model.weights_sha256(), before);
   EXPECT_EQ(model.optimizer().steps(), 0);
 }

@@ -155,7 +155,7 @@ TEST_P(BinaryCrossentropy, GradientsOfBothOperands) {
   const GradcheckResult weighted =
       gradcheck([](const std::vector<Tensor>& in) { return losses::binary_crossentropy(in[0], in[1]) * in[2]; },
                 {x, t, Tensor(1.5)});
-  EXPECT_TRUE(weighted.ok) << weighted.text << ": with a weight, what reaches the loss is no constant";
+  EXPECT_TRUE(weighted.ok) << weighted.text << ": with a weight, what reaches the loss is not a constant";
   const Variable target(Tensor({0.0f, 1.0f}), "target");
   GradientTape tape;
   const Tensor loss = losses::binary_crossentropy(Tensor({3.0f, -2.0f}), target);
@@ -229,7 +229,7 @@ TEST_P(Metrics, AccuracyCountsRowsWhoseLargestIsAtTheLabel) {
   EXPECT_EQ(value_of(accuracy, p, rows), 0.5f);
   for (DType dtype : {DType::boolean, DType::u8, DType::i8, DType::i32, DType::i64, DType::f64})
     EXPECT_EQ(value_of(accuracy, p, cast(rows, dtype)), 0.5f) << "one-hot, " << name_of(dtype);
-  EXPECT_EQ(value_of(accuracy, p, Tensor({0.9f, 0.5f, 1.2f, 2.5f})), 0.0f) << "0.9 is no class";
+  EXPECT_EQ(value_of(accuracy, p, Tensor({0.9f, 0.5f, 1.2f, 2.5f})), 0.0f) << "0.9 is not a class";
   for (const Shape& shape : {Shape{2}, {1, 4}, {4, 2}, {4, 1, 1}})
     expect_error(ErrorId::shapes_differ, "accuracy", [&] { accuracy.sum(p, zeros(shape, DType::i32)); });
 }

@@ -40,7 +40,7 @@ class OnDevice : public testing::Test {
     std::smatch found;
     if (!std::regex_search(text, found, std::regex("batch ([0-9]+) fits \\(measured peak "))) return 0;
     const std::int64_t batch = std::stoll(found[1].str());
-    EXPECT_TRUE(batch < 16 || batch % 8 == 0) << batch << " is no round number";
+    EXPECT_TRUE(batch < 16 || batch % 8 == 0) << batch << " is not a round number";
     return batch;
   }
 
@@ -199,7 +199,7 @@ TEST_P(AdvisedEpoch, Fits) {
       if (!std::regex_search(text, found, std::regex("batch ([0-9]+) fits"))) continue;
       batch = std::stoll(found[1].str());
       ++advised_at_all;
-      EXPECT_TRUE(batch < 16 || batch % 8 == 0) << batch << " is no round number";
+      EXPECT_TRUE(batch < 16 || batch % 8 == 0) << batch << " is not a round number";
       EXPECT_EQ(failure(model, data, validation, batch), "") << limit << " MiB, batch " << batch;
       if (4 * batch < count) {
         EXPECT_NE(failure(model, data, validation, 4 * batch), "") << limit << " MiB, " << batch << " is too careful";

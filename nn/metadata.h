@@ -44,7 +44,7 @@ struct LoadedFile {
     return found->second;
   }
 
-  /// Throws IoError LS8004 if the text is missing or is no number of this type.
+  /// Throws IoError LS8004 if the text is missing or is not a number of this type.
   template <class Number>
   void read(const std::string& key, Number& value) const {
     const std::string& given = text(key);

@@ -185,7 +185,7 @@ void check_booleans(const std::string& path, const std::string& name, const Entr
 
 std::map<std::string, std::string> parse_metadata(const std::string& path, const Json& json) {
   std::map<std::string, std::string> metadata;
-  if (!json.is_object()) fail(ErrorId::corrupt, path, "its metadata is no object", "save the file again");
+  if (!json.is_object()) fail(ErrorId::corrupt, path, "its metadata is not an object", "save the file again");
   for (const auto& [key, text] : json.items()) {
     if (!text.is_string()) fail(ErrorId::corrupt, path, "its metadata holds more than texts", "save the file again");
     metadata[key] = text.get<std::string>();

@@ -46,7 +46,7 @@ TEST(WeightsHash, NansAreAlike) {
   EXPECT_EQ(f32(0xffc00000u), f32(0x7fc00000u));
   EXPECT_EQ(f32(0xff812345u), f32(0x7fc00000u));
   EXPECT_EQ(f32(0x7f800001u), f32(0x7fc00000u));
-  EXPECT_NE(f32(0x7f800000u), f32(0x7fc00000u)) << "infinity is no NaN";
+  EXPECT_NE(f32(0x7f800000u), f32(0x7fc00000u)) << "infinity is not a NaN";
   EXPECT_NE(f32(0x80000000u), f32(0x00000000u)) << "zeros have signs";
   const auto f64 = [](std::uint64_t bits) { return hash_of({from_bits(DType::f64, std::array{bits})}); };
   EXPECT_EQ(f64(0xfff8000000000000u), f64(0x7ff0000000000001u));

@@ -11,7 +11,7 @@ namespace {
 const Tensor wide = Tensor::abstract({DType::f32, Shape{2, 3}});
 
 const std::string operand =
-    "\n  x      Tensor f32 (2, 3) description\n  where  called at attribute_kinds_test.cpp:N\n  fix    ";
+    "\n  x      Tensor f32 (2, 3) abstract\n  where  called at attribute_kinds_test.cpp:N\n  fix    ";
 
 std::string refusal(const char* op, const Arguments& arguments) {
   return error_text([&] { call_op(op, One{wide}, arguments); });

@@ -55,8 +55,8 @@ void check_one_per_axis(const OpCall& call, std::span<const std::int64_t> number
 void refuse_unknown(const OpCall& call, const Scalar& number) {
   raise_call_error(call, ErrorId::symbolic_value,
                    "the number `" + LaunchNumber(number).to_string() +
-                       "` is known only at launch, and the call is not described, but made",
-                   "give its value as a plain number, or describe the call on abstract tensors");
+                       "` is known only at launch, and the call is on tensors with elements",
+                   "give its value as a plain number, or make the call on abstract tensors");
 }
 
 void raise_call_error(const OpCall& call, ErrorId id, std::string headline, std::string fix) {

@@ -102,14 +102,14 @@ TEST_P(Calls, OfFunctionsRefuseOrStayInside) {
 
 // ------------------------------------------------------------------------------------------------- every op, gradients
 
-constexpr std::int64_t most_elements = 4096;  // of an operand or a result
+constexpr std::int64_t max_elements = 4096;  // of an operand or a result
 
 // Extents of 0 count as 1: sums over the empty axes of a tensor are as large as its other extents say.
 bool is_small(const TensorSpec& spec) {
   if (!spec.shape.is_known()) return false;
   Shape filled = spec.shape;
   for (int i = 0; i < filled.rank(); ++i) filled.set_dim(i, std::max<std::int64_t>(filled[i], 1));
-  return elements(filled) <= most_elements;
+  return elements(filled) <= max_elements;
 }
 
 // The specs of the results of a call that is valid and small.
@@ -215,7 +215,7 @@ TEST_P(Calls, OfEveryOpAndItsGradientsRefuseOrGiveWhatTheySay) {
   const DeviceScope scope(device);
   const std::uint64_t rounds = setting("LOCKSTEP_FUZZ_ROUNDS", 1500);
   // Vulkan compiles most of these kernels, which takes far longer than to run them.
-  const std::uint64_t most_runs = rounds / (device.driver() == "vulkan" ? 250 : 15);
+  const std::uint64_t max_runs = rounds / (device.driver() == "vulkan" ? 250 : 15);
   Draw draw(setting("LOCKSTEP_FUZZ_SEED", 16));
   set_memory_limit(device, std::uint64_t{64} << 20);
   int differentiated = 0;
@@ -223,7 +223,7 @@ TEST_P(Calls, OfEveryOpAndItsGradientsRefuseOrGiveWhatTheySay) {
     Fuzzer fuzzer(*op, draw);
     Runner runner(*op, draw);
     std::uint64_t runs = 0;
-    for (std::uint64_t i = 0; i < rounds && runs < most_runs; ++i) {
+    for (std::uint64_t i = 0; i < rounds && runs < max_runs; ++i) {
       const FuzzedCall c = fuzzer.next();
       const auto specs = small_results(c);
       if (!specs) continue;

@@ -195,7 +195,7 @@ void check_list(const CallByName& call, const AttrField& field, const Ints& numb
                      names_axes ? ErrorId::axis_out_of_range : ErrorId::invalid_attribute);
 }
 
-// As canonical attributes hold it; nullopt if it is no integer, dtype, bool or choice.
+// As canonical attributes hold it; nullopt if it is not an integer, dtype, bool or choice.
 std::optional<std::int64_t> integer_of(const ArgumentDef& def, const ArgumentValue& value) {
   if (const auto* dtype = value.get<DType>()) return static_cast<std::int64_t>(*dtype);
   if (const auto* number = value.get<Scalar>()) {

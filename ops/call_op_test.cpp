@@ -105,8 +105,7 @@ TEST(CallByName, DrawsTheNumbersOfItsKey) {
 // refusals
 
 const Tensor wide = Tensor::abstract({DType::f32, Shape{2, 3}});
-const std::string operand =
-    "\n  x      Tensor f32 (2, 3) description\n  where  called at call_op_test.cpp:N\n  fix    ";
+const std::string operand = "\n  x      Tensor f32 (2, 3) abstract\n  where  called at call_op_test.cpp:N\n  fix    ";
 
 std::string refusal(const char* op, const Arguments& arguments) {
   return error_text([&] { call_op(op, One{wide}, arguments); });
@@ -176,7 +175,7 @@ TEST(CallByName, RefusesOtherKinds) {
 
 TEST(CallByName, RefusesWrongInputs) {
   EXPECT_EQ(error_text([] { call_op("add", One{wide}); }),
-            "ShapeError[LS2011] add: input b is missing\n  a      Tensor f32 (2, 3) description\n"
+            "ShapeError[LS2011] add: input b is missing\n  a      Tensor f32 (2, 3) abstract\n"
             "  where  called at call_op_test.cpp:N\n  fix    give it");
   expect_error(ErrorId::wrong_input_count, [] { call_op("exp", Two{wide, wide}); });
   expect_error(ErrorId::wrong_input_count, [] { call_op("concat", {}); });

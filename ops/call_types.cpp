@@ -199,7 +199,7 @@ void check_element(const OpCall& call, const Scalar& number, DType dtype) {
   char text[40];
   std::snprintf(text, sizeof text, "%.17g", std::isnan(value) ? std::fabs(value) : value);
   raise_call_error(call, ErrorId::invalid_attribute,
-                   "the number " + std::string(text) + " is no value of " + range_text(dtype),
+                   "the number " + std::string(text) + " is not a value of " + range_text(dtype),
                    "give a whole number in that range, or convert it: cast() truncates and saturates");
 }
 

@@ -36,14 +36,14 @@ TensorRef view_of(const TensorRef& whole, const ViewLayout& place) {
 }
 
 // A call of `copy` that writes one piece, with what it points to.
-struct PieceCopy {
-  PieceCopy(const OpDef& copy, const Operand& from, TensorRef to, const CallTypes& types, CallSite where)
+struct PlannedCopy {
+  PlannedCopy(const OpDef& copy, const Operand& from, TensorRef to, const CallTypes& types, CallSite where)
       : operand(from),
         target(std::move(to)),
         call{copy, std::span(&operand, 1), nullptr, {}, where},
         into(call, types, *target->device, std::span(&target, 1)) {}
-  PieceCopy(const PieceCopy&) = delete;
-  PieceCopy& operator=(const PieceCopy&) = delete;
+  PlannedCopy(const PlannedCopy&) = delete;
+  PlannedCopy& operator=(const PlannedCopy&) = delete;
 
   const Operand operand;
   const TensorRef target;
@@ -60,13 +60,13 @@ TensorRef run_copies(const OpCall& call, DeviceState& device, const TensorSpec& 
   if (plan.fill) fill(*whole, *plan.fill, call, device);
 
   const CallTypes types(spec.dtype);
-  const PauseObservers pause;    // they are notified of the op, not of its copies
-  std::deque<PieceCopy> copies;  // not movable
+  const PauseObservers pause;      // they are notified of the op, not of its copies
+  std::deque<PlannedCopy> copies;  // not movable
   std::vector<CallInto*> unit;
-  for (const CopyPlan::Piece& piece : plan.pieces) {
-    if (piece.place.shape.size() == 0) continue;
-    PieceCopy& made =
-        copies.emplace_back(copy, call.inputs[piece.input], view_of(whole, piece.place), types, call.where);
+  for (const CopyPlan::Copy& part : plan.copies) {
+    if (part.place.shape.size() == 0) continue;
+    PlannedCopy& made =
+        copies.emplace_back(copy, call.inputs[part.input], view_of(whole, part.place), types, call.where);
     unit.push_back(&made.into);
   }
   CallInto::submit(unit);

@@ -1,4 +1,4 @@
-// Outputs that are assembled from copies of the inputs.
+// Outputs that are made of copies of the inputs.
 #pragma once
 
 #include "lockstep/op_def.h"

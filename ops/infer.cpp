@@ -88,7 +88,7 @@ void check_attributes(const OpCall& call) {
   const char* fix = "see the op's documentation for its attributes and numbers";
   if (call.scalars.size() != op.scalars.size()) {
     raise_call_error(call, ErrorId::invalid_attribute,
-                     std::to_string(call.scalars.size()) + " numbers of its own are given, needed are " +
+                     std::to_string(call.scalars.size()) + " numbers of its own are given, it needs " +
                          std::to_string(op.scalars.size()),
                      fix);
   }
@@ -138,7 +138,7 @@ void check_results(const OpCall& call, std::span<const TensorSpec> specs) {
 
 DType dtype_from_attribute(const OpCall& call, std::int64_t number) {
   if (number >= 0 && number < dtype_count) return static_cast<DType>(number);
-  raise_call_error(call, ErrorId::unknown_dtype, std::to_string(number) + " is no dtype",
+  raise_call_error(call, ErrorId::unknown_dtype, std::to_string(number) + " is not a dtype",
                    "use f32, f64, f16, bf16, i8, u8, i32, i64 or boolean");
 }
 
@@ -162,8 +162,8 @@ void infer_unchecked_specs(const OpCall& call, CallTypes& types, std::span<Tenso
   for (const TensorSpec& spec : specs) {
     if (is_dtype(spec.dtype)) continue;
     raise_call_error(call, ErrorId::invalid_op_definition,
-                     "`infer` gives " + std::to_string(static_cast<int>(spec.dtype)) + ", which is no dtype",
-                     "mend the OpDef");
+                     "`infer` gives " + std::to_string(static_cast<int>(spec.dtype)) + ", which is not a dtype",
+                     "correct the OpDef");
   }
   types.set_result(specs[0].dtype);
 }
@@ -251,9 +251,10 @@ int InferContext::axis_from_front(std::int64_t axis, int rank) const {
 }
 
 void InferContext::refuse_count(std::int64_t given, int needed, std::string_view what) const {
-  fail(ErrorId::invalid_attribute,
-       std::to_string(given) + " numbers are given as " + std::string(what) + ", needed are " + std::to_string(needed),
-       "give as many numbers as the op's documentation says");
+  fail(
+      ErrorId::invalid_attribute,
+      std::to_string(given) + " numbers are given as " + std::string(what) + ", but it needs " + std::to_string(needed),
+      "give as many numbers as the op's documentation says");
 }
 
 DType InferContext::dtype_from_attribute(std::int64_t number) const {

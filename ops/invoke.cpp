@@ -122,7 +122,7 @@ bool invoke_decomposed(const OpCall& call, std::span<const TensorSpec> specs, st
     if (!result) {
       raise_call_error(call, ErrorId::invalid_op_definition,
                        "the decomposition gives output " + std::to_string(o) + " other than `infer` says",
-                       "mend the OpDef: set(" + std::to_string(o) + ", …) with " +
+                       "correct the OpDef: set(" + std::to_string(o) + ", …) with " +
                            std::string(name_of(specs[o].dtype)) + " " + specs[o].shape.to_string());
     }
     outputs[o] = distinct(call, *result);
@@ -138,7 +138,7 @@ void fail_unsupported(const OpCall& call, DeviceState& device, const std::string
 }
 
 // A composite without a gradient rule of its own is differentiated through its parts. A composite with a variable
-// number of outputs is no kernel that a driver could have.
+// number of outputs is not a kernel that a driver could have.
 bool must_decompose(const OpCall& call) {
   if (!call.op.decompose) return false;
   if (call.op.count_outputs) return true;

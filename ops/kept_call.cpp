@@ -26,7 +26,7 @@ ViewLayout layout_of(const TensorImpl& tensor) {
 
 [[noreturn]] void refuse_symbolic(const OpCall& call) {
   raise_call_error(call, ErrorId::symbolic_value, "a call with extents that are not known yet cannot be kept",
-                   "describe it with the extents of its launches");
+                   "keep it with the extents of its launches");
 }
 
 void check_extents_and_devices(const OpCall& call, DeviceState& device, std::span<const TensorSpec> specs) {
@@ -40,7 +40,7 @@ void check_extents_and_devices(const OpCall& call, DeviceState& device, std::spa
     if (tensor.device && tensor.device != &device) {
       raise_call_error(call, ErrorId::devices_differ,
                        "an operand lies on " + tensor.device->name() + ", and the call is kept for " + device.name(),
-                       "move it, or describe the operand");
+                       "move it, or give an abstract tensor in its place");
     }
     if (!call.op.pointwise()) check_operand_size(call, tensor);
   }
@@ -247,7 +247,7 @@ KeptLaunch::KeptLaunch(const KeptCall& call, std::span<TensorImpl* const> inputs
   if (inputs.size() != kept_.given_count_) {
     kept_.fail(ErrorId::wrong_input_count,
                "takes " + std::to_string(kept_.given_count_) + " tensors, not " + std::to_string(inputs.size()),
-               "give one for each operand that was described as a tensor", nullptr, nullptr, where);
+               "give one for each operand that was an abstract tensor", nullptr, nullptr, where);
   }
   if (!outputs.empty() && outputs.size() != kept_.output_specs_.size()) {
     kept_.fail(ErrorId::wrong_input_count,

@@ -1,6 +1,7 @@
-// Calls that are kept: prepared once, from a description, and launched again and again with other tensors of the same
-// layout and other numbers. A launch infers nothing, decides nothing and looks nothing up. A kept call computes what
-// the eager call computes on the route "kernel", with the same kernel; observers such as tapes do not see its launches.
+// Calls that are kept: prepared once, from an abstract call, and launched again and again with other tensors of the
+// same layout and other numbers. A launch infers nothing, decides nothing and looks nothing up. A kept call computes
+// what the eager call computes on the route "kernel", with the same kernel; observers such as tapes do not see its
+// launches.
 #pragma once
 
 #include <memory>
@@ -12,7 +13,7 @@
 namespace lockstep {
 
 /// How a device carries out a call (docs/architecture.md). Only a call that is one kernel can be kept. For each of the
-/// other routes the description says what to do instead.
+/// other routes the error says what to do instead.
 enum class CallRoute : std::uint8_t {
   kernel,
   rewritten,       // tensors must be cast, or numbers become tensors: make these calls first
@@ -20,7 +21,7 @@ enum class CallRoute : std::uint8_t {
   host_function,   // OpDef::host
   empty,           // no result has an element
   host_kernel,     // OpDef::kernels
-  copies,          // a fill and copies of the pieces of OpDef::copy_plan
+  copies,          // the fill and the copies of OpDef::copy_plan
   copied_operand,  // the driver takes the call if an operand is a new, dense tensor: make a `copy` of it first
   promoted,        // the same call in f32, between casts
   decomposed,      // OpDef::decompose, if it does not refuse

@@ -213,7 +213,7 @@ LaunchNumber word_of(NumberOp op, const LaunchNumber& x) {
 
 void Scalar::fail_unknown() const {
   fail(ErrorId::symbolic_value, "the number `" + text_of(at_launch) + "` is known only at launch",
-       "describe the call on abstract tensors, or give a plain number");
+       "make the call on abstract tensors, or give a plain number");
 }
 
 // -------------------------------------------------------------------------------------------------------- NumberValue
@@ -286,7 +286,7 @@ LaunchNumber high_word(const LaunchNumber& x) { return word_of(NumberOp::high_wo
 LaunchValues& LaunchValues::set(const LaunchNumber& symbol, const Scalar& value) {
   const std::uint32_t handle = symbol.scalar().at_launch;
   if (handle == 0 || NumberTable::instance()[handle].op != NumberOp::symbol) {
-    fail(ErrorId::invalid_use, "`" + symbol.to_string() + "` is no symbol", "give values to symbols only");
+    fail(ErrorId::invalid_use, "`" + symbol.to_string() + "` is not a symbol", "give values to symbols only");
   }
   if (!value.is_known()) value.fail_unknown();
   const NumberKind kind = symbol.kind();

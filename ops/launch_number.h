@@ -80,7 +80,7 @@ struct NumberValue {
 class LaunchValues {
  public:
   /// Sets or replaces the value, which is converted to the symbol's kind, rounded once. Throws StateError
-  /// LS1008 if `symbol` is no symbol, ShapeError LS2007 if an integer symbol cannot have that value.
+  /// LS1008 if `symbol` is not a symbol, ShapeError LS2007 if an integer symbol cannot have that value.
   LaunchValues& set(const LaunchNumber& symbol, const Scalar& value);
   /// The same for the symbol of an extent.
   LaunchValues& set(Dim symbol, std::int64_t extent);

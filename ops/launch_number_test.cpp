@@ -180,7 +180,7 @@ TEST(LaunchNumbers, TakeOnlyValuesOfTheirKind) {
   expect_refusal([&] { values.set(step, ~std::uint64_t{0}); }, ErrorId::invalid_attribute, "18446744073709551615");
   expect_refusal([&] { values.set(position, -1); }, ErrorId::invalid_attribute, "`position`");
   expect_refusal([&] { values.set(rate * 2, 1); }, ErrorId::invalid_use, "rate*2");
-  expect_refusal([&] { values.set(LaunchNumber(1), 1); }, ErrorId::invalid_use, "no symbol");
+  expect_refusal([&] { values.set(LaunchNumber(1), 1); }, ErrorId::invalid_use, "is not a symbol");
   expect_refusal([&] { low_word(rate); }, ErrorId::invalid_use, "`rate` is a floating number");
   expect_refusal([&] { integer_div(step, rate); }, ErrorId::invalid_use, "`rate`");
 }

@@ -177,12 +177,12 @@ TEST_P(Numbers, FloatingOnesFillIntegersIfTheyAreWholeAndInRange) {
     const double below = t.dtype == i64 ? -0x1p63 - 2048 : t.least - 1;
     for (double v : {above, below, 0.5, 1e20, -1e20, static_cast<double>(NAN), static_cast<double>(INFINITY)}) {
       const ErrorId id = ErrorId::invalid_attribute;
-      expect_refusal([&] { full({1}, v, t.dtype); }, id, "no value of " + name);
-      expect_refusal([&] { pad(zeros({1}, t.dtype), {1}, {0}, v); }, id, "no value of " + name);
+      expect_refusal([&] { full({1}, v, t.dtype); }, id, "is not a value of " + name);
+      expect_refusal([&] { pad(zeros({1}, t.dtype), {1}, {0}, v); }, id, "is not a value of " + name);
     }
   }
   expect_refusal([] { pad(Tensor(3), {}, {}, 2.5); }, ErrorId::invalid_attribute,
-                 "pad: the number 2.5 is no value of i32, -2147483648 to 2147483647");
+                 "pad: the number 2.5 is not a value of i32, -2147483648 to 2147483647");
   EXPECT_EQ(cast(2.5, i32).item<std::int32_t>(), 2) << "a cast asks for it";
 }
 

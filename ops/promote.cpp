@@ -11,9 +11,9 @@ namespace {
 
 constexpr std::size_t usual_outputs = 8;  // at most; a variable number may be more
 
-bool is_short(const Operand& operand) { return operand.is_tensor() && is_half_width(operand.impl()->dtype); }
+bool is_half(const Operand& operand) { return operand.is_tensor() && is_half_width(operand.impl()->dtype); }
 
-bool has_short(const OpCall& call) { return std::any_of(call.inputs.begin(), call.inputs.end(), is_short); }
+bool has_half(const OpCall& call) { return std::any_of(call.inputs.begin(), call.inputs.end(), is_half); }
 
 }  // namespace
 
@@ -25,7 +25,7 @@ bool can_promote(const OpCall& call) {
 bool promotes_host_kernel(const OpCall& call) {
   const auto in_place = [](const OutputDef& output) { return output.in_place_of >= 0; };
   const std::vector<OutputDef>& outputs = call.op.outputs;
-  return has_short(call) && std::none_of(outputs.begin(), outputs.end(), in_place);
+  return has_half(call) && std::none_of(outputs.begin(), outputs.end(), in_place);
 }
 
 void invoke_promoted(const OpCall& call, std::span<const TensorSpec> specs, std::span<TensorRef> outputs) {
@@ -35,7 +35,7 @@ void invoke_promoted(const OpCall& call, std::span<const TensorSpec> specs, std:
   std::vector<Operand> inputs(call.inputs.begin(), call.inputs.end());
   casts.reserve(inputs.size());
   for (Operand& input : inputs) {
-    if (!is_short(input)) continue;
+    if (!is_half(input)) continue;
     casts.push_back(cast_tensor(input, DType::f32));
     input = Operand(casts.back(), call.where);
   }
@@ -57,14 +57,14 @@ namespace {
 class PromotedReference {
  public:
   explicit PromotedReference(const RefContext& r) : inputs_(r.inputs.begin(), r.inputs.end()) {
-    descriptions_.reserve(inputs_.size());
+    abstract_.reserve(inputs_.size());
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
       const Operand& operand = r.call.inputs[i];
       operands_.push_back(operand);
       inputs_[i].dtype = compute_dtype(inputs_[i].dtype);
-      if (!is_short(operand)) continue;
-      descriptions_.push_back(Tensor::abstract({DType::f32, operand.impl()->shape}));
-      operands_.back() = Operand(descriptions_.back(), r.call.where);
+      if (!is_half(operand)) continue;
+      abstract_.push_back(Tensor::abstract({DType::f32, operand.impl()->shape}));
+      operands_.back() = Operand(abstract_.back(), r.call.where);
     }
     for (const TensorSpec& spec : r.output_specs) specs_.push_back({compute_dtype(spec.dtype), spec.shape});
   }
@@ -84,7 +84,7 @@ class PromotedReference {
 
  private:
   std::vector<RefArray> inputs_;
-  std::vector<Tensor> descriptions_;
+  std::vector<Tensor> abstract_;
   std::vector<Operand> operands_;
   std::vector<TensorSpec> specs_;
 };
@@ -94,7 +94,7 @@ class PromotedReference {
 void promote_reference(OpDef& op) {
   if (op.pointwise() || op.view || op.copy_plan || !op.reference) return;
   op.reference = [reference = std::move(op.reference)](RefContext& r) {
-    if (!has_short(r.call)) return reference(r);
+    if (!has_half(r.call)) return reference(r);
     PromotedReference(r).run(r, reference);
   };
 }

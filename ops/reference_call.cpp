@@ -11,7 +11,7 @@ ReferenceCall::ReferenceCall(const OpCall& call)
   check_call(call);
   CallTypes types(call);
   const bool tensors = numbers_become_tensors(call);
-  descriptions_.reserve(call.inputs.size());
+  abstract_.reserve(call.inputs.size());
   for (std::size_t i = 0; i < call.inputs.size(); ++i) {
     const Operand& operand = call.inputs[i];
     const DType dtype = types.operand(i);
@@ -20,8 +20,8 @@ ReferenceCall::ReferenceCall(const OpCall& call)
     numbers_.emplace_back();
     if (operand.is_scalar()) numbers_.back() = RefArray{dtype, Shape{}, {number_as(operand.scalar(), dtype)}, {}};
     if (operand.is_tensor() || (operand.is_scalar() && tensors)) {
-      descriptions_.push_back(Tensor::abstract({dtype, operand.is_tensor() ? operand.impl()->shape : Shape{}}));
-      operands_.emplace_back(descriptions_.back(), operand.where());
+      abstract_.push_back(Tensor::abstract({dtype, operand.is_tensor() ? operand.impl()->shape : Shape{}}));
+      operands_.emplace_back(abstract_.back(), operand.where());
     } else {
       operands_.push_back(operand);
     }

@@ -25,7 +25,7 @@ class ReferenceCall {
   const void* attrs_;
   std::span<const Scalar> scalars_;
   CallSite where_;
-  std::vector<Tensor> descriptions_;
+  std::vector<Tensor> abstract_;
   std::vector<Operand> operands_;
   std::vector<DType> dtypes_;  // per operand
   std::vector<bool> promoted_;

@@ -49,9 +49,9 @@ void check_layouts(const FuzzedCall& c, const OpCall& call, std::span<const Tens
   for (const Operand& operand : c.operands) {
     if (!operand.is_tensor()) return;  // numbers become tensors first
   }
-  for (const CopyPlan::Piece& piece : call.op.copy_plan(call, out).pieces) {
-    ASSERT_EQ(piece.place.shape, call.inputs[piece.input].impl()->shape);
-    check_inside(piece.place, elements(out));
+  for (const CopyPlan::Copy& part : call.op.copy_plan(call, out).copies) {
+    ASSERT_EQ(part.place.shape, call.inputs[part.input].impl()->shape);
+    check_inside(part.place, elements(out));
   }
 }
 

@@ -239,15 +239,15 @@ TEST_P(Sizes, DTypesThatAreNone) {
   const auto none = static_cast<DType>(42);
   const Tensor x = ones({2});
   const ErrorId id = ErrorId::unknown_dtype;
-  expect_error([&] { cast(x, none); }, id, {"cast: 42 is no dtype", "Tensor f32 (2)"});
-  expect_error([&] { cast(2.5, none); }, id, {"cast: 42 is no dtype"});
-  expect_error([&] { full({2}, 1, none); }, id, {"full: 42 is no dtype"});
-  expect_error([&] { arange(3, none); }, id, {"arange: 42 is no dtype"});
-  expect_error([&] { one_hot(Tensor({1}), 3, none); }, id, {"one_hot: 42 is no dtype"});
-  expect_error([&] { random_normal({2}, 0, 1, {.dtype = none}); }, id, {"random_normal: 42 is no dtype"});
-  expect_error([&] { random_bits({2}, none); }, id, {"random_bits: 42 is no dtype"});
-  expect_error([&] { Tensor::abstract({none, {2}}); }, id, {"42 is no dtype"});
-  expect_error([&] { Tensor::from_bytes("12345678", 8, {none, {2}}); }, id, {"42 is no dtype"});
+  expect_error([&] { cast(x, none); }, id, {"cast: 42 is not a dtype", "Tensor f32 (2)"});
+  expect_error([&] { cast(2.5, none); }, id, {"cast: 42 is not a dtype"});
+  expect_error([&] { full({2}, 1, none); }, id, {"full: 42 is not a dtype"});
+  expect_error([&] { arange(3, none); }, id, {"arange: 42 is not a dtype"});
+  expect_error([&] { one_hot(Tensor({1}), 3, none); }, id, {"one_hot: 42 is not a dtype"});
+  expect_error([&] { random_normal({2}, 0, 1, {.dtype = none}); }, id, {"random_normal: 42 is not a dtype"});
+  expect_error([&] { random_bits({2}, none); }, id, {"random_bits: 42 is not a dtype"});
+  expect_error([&] { Tensor::abstract({none, {2}}); }, id, {"42 is not a dtype"});
+  expect_error([&] { Tensor::from_bytes("12345678", 8, {none, {2}}); }, id, {"42 is not a dtype"});
   EXPECT_THROW(size_of(none), DTypeError);
   EXPECT_THROW(op_support(device_, none), DTypeError);
   EXPECT_EQ(name_of(none), "no dtype");
@@ -282,7 +282,7 @@ TEST_P(Sizes, CallsMadeByHand) {
   PadAttrs pad{{0, 0}, {0, 0}};
   expect_error([&] { call("pad", &pad); }, attribute, {"pad: 0 numbers of its own"});
   CastAttrs cast{256};  // its low eight bits are 0
-  expect_error([&] { call("cast", &cast); }, ErrorId::unknown_dtype, {"cast: 256 is no dtype"});
+  expect_error([&] { call("cast", &cast); }, ErrorId::unknown_dtype, {"cast: 256 is not a dtype"});
   ToDeviceAttrs device{1000};
   expect_error([&] { call("to_device", &device); }, ErrorId::unknown_device, {"to_device: "});
 }
@@ -293,8 +293,8 @@ INSTANTIATE_TEST_SUITE_P(Devices, Sizes, every_device, &by_device);
 
 TEST(Enums, NumbersThatTheyDoNotHaveAreRefused) {
   const ErrorId id = ErrorId::invalid_attribute;
-  expect_error([] { MathModeScope scope(static_cast<MathMode>(42)); }, id, {"42 is no math mode"});
-  expect_error([] { MemoryOwnerScope scope(static_cast<MemoryOwner>(7)); }, id, {"7 is no owner of memory"});
+  expect_error([] { MathModeScope scope(static_cast<MathMode>(42)); }, id, {"42 is not a valid math mode"});
+  expect_error([] { MemoryOwnerScope scope(static_cast<MemoryOwner>(7)); }, id, {"7 is not a valid owner of memory"});
   EXPECT_EQ(name_of(static_cast<MathMode>(42)), "no math mode");
   EXPECT_EQ(name_of(static_cast<MemoryOwner>(42)), "nobody");
   EXPECT_EQ(math_mode(), MathMode::strict);
@@ -312,7 +312,7 @@ TEST(Enums, NumbersThatTheyDoNotHaveAreRefused) {
   model.compile({.optimizer = optim::Sgd{}, .loss = losses::MeanSquaredError{}});
   const data::Dataset data = data::Dataset::from_tensors(ones({4, 2}), ones({4, 1}));
   expect_error([&] { model.fit(data, {.verbose = static_cast<nn::Verbose>(7)}); }, id,
-               {"fit: 7 is no way to show progress"});
+               {"fit: 7 is not a valid way to show progress"});
   nn::Initializer odd = nn::Initializer::zeros();
   odd.kind = static_cast<nn::Initializer::Kind>(77);
   EXPECT_THROW(odd.make({2}, f32, 1, 1), ShapeError);

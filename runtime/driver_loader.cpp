@@ -35,7 +35,7 @@ std::string open_library(LoadedDriver& d) {
 
 std::string find_symbol(LoadedDriver& d) {
   if (d.library.function(LKS_ENTRY_SYMBOL)) return "";
-  if (d.library.symbol(LKS_ENTRY_SYMBOL)) return "its symbol " LKS_ENTRY_SYMBOL " is no function";
+  if (d.library.symbol(LKS_ENTRY_SYMBOL)) return "its symbol " LKS_ENTRY_SYMBOL " is not a function";
   return "it exports no symbol " LKS_ENTRY_SYMBOL ": not a Lockstep driver, or one of another major version";
 }
 
@@ -89,7 +89,7 @@ std::string enumerate(LoadedDriver& d) {
     if (std::string reason = missing_group(d, driver, info); !reason.empty()) return reason;
     if (info.min_alignment < 16 || !std::has_single_bit(info.min_alignment)) {
       return "device " + std::to_string(i) + " aligns its buffers to " + std::to_string(info.min_alignment) +
-             " bytes, which is no power of two of 16 or more";
+             " bytes, which is not a power of two of 16 or more";
     }
     d.devices.push_back(info);
   }

@@ -48,7 +48,7 @@ TEST_P(BrokenDriver, IsListedWithTheReason) {
 INSTANTIATE_TEST_SUITE_P(
     All, BrokenDriver,
     testing::Values(
-        Expected{"entry_is_data", "symbol", "its symbol lks_driver_entry_v1 is no function"},
+        Expected{"entry_is_data", "symbol", "its symbol lks_driver_entry_v1 is not a function"},
         Expected{"no_symbol", "symbol",
                  "it exports no symbol lks_driver_entry_v1: not a Lockstep driver, or one of another major version"},
         Expected{"refusing_entry", "negotiate", "its entry refused: this driver needs a newer runtime"},
@@ -70,9 +70,9 @@ INSTANTIATE_TEST_SUITE_P(
         Expected{"lying_capability", "enumerate", "it claims capability 1 and has no table for it"},
         Expected{"empty_group", "enumerate", "its table for capability 1 has an empty entry"},
         Expected{"small_alignment", "enumerate",
-                 "device 0 aligns its buffers to 8 bytes, which is no power of two of 16 or more"},
+                 "device 0 aligns its buffers to 8 bytes, which is not a power of two of 16 or more"},
         Expected{"odd_alignment", "enumerate",
-                 "device 0 aligns its buffers to 24 bytes, which is no power of two of 16 or more"}),
+                 "device 0 aligns its buffers to 24 bytes, which is not a power of two of 16 or more"}),
     [](const auto& test) { return std::string(test.param.kind); });
 
 TEST(DriverLoader, MissingFileAndMissingDependencyAreNamed) {

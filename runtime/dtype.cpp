@@ -18,7 +18,7 @@ constexpr const char* all_names = "use one of f32, f64, f16, bf16, i8, u8, i32, 
 std::string_view name_of(DType t) { return is_dtype(t) ? names[static_cast<std::size_t>(t)] : "no dtype"; }
 
 void fail_dtype(int number) {
-  ErrorBuilder(ErrorId::unknown_dtype, "dtype", std::to_string(number) + " is no dtype").fix(all_names).raise();
+  ErrorBuilder(ErrorId::unknown_dtype, "dtype", std::to_string(number) + " is not a dtype").fix(all_names).raise();
 }
 
 DType parse_dtype(std::string_view name) {

@@ -17,7 +17,7 @@ void check_enum(E value, E last, std::string_view what, std::string_view op, Cal
   static_assert(std::is_unsigned_v<std::underlying_type_t<E>>);
   if (value <= last) return;
   ErrorBuilder error(ErrorId::invalid_attribute, op,
-                     std::to_string(static_cast<unsigned>(value)) + " is no " + std::string(what));
+                     std::to_string(static_cast<unsigned>(value)) + " is not a valid " + std::string(what));
   if (!where.is_empty() && !is_library_line(where)) error.at(where);
   error.fix("use the names that the enum has").raise();
 }

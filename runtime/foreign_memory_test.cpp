@@ -255,15 +255,15 @@ TEST_F(ForeignMemory, IsDescribedByWhereItCameFrom) {
 
 TEST_F(ForeignMemory, PoliciesThatThereAreNotAreRefused) {
   const auto odd = static_cast<CopyPolicy>(3);
-  expect_error_saying([&] { import_as(odd); }, ErrorId::invalid_attribute, {"from_dlpack: 3 is no copy policy"},
-                      "foreign_memory_test.cpp:", true);
+  expect_error_saying([&] { import_as(odd); }, ErrorId::invalid_attribute,
+                      {"from_dlpack: 3 is not a valid copy policy"}, "foreign_memory_test.cpp:", true);
   EXPECT_EQ(deletions(), 1);
   const std::shared_ptr<const void> memory(std::shared_ptr<const void>(), values);
   expect_error_saying(
       [&] {
         from_memory(memory, 24, {DType::f32, {2, 3}}, device(), odd);
       },
-      ErrorId::invalid_attribute, {"from_memory: 3 is no copy policy"}, "foreign_memory_test.cpp:", true);
+      ErrorId::invalid_attribute, {"from_memory: 3 is not a valid copy policy"}, "foreign_memory_test.cpp:", true);
 }
 
 TEST_F(ForeignMemory, OfTheProgramIsSharedOrRead) {

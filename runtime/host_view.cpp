@@ -78,7 +78,7 @@ HostView::HostView(const Tensor& tensor, CopyPolicy copy, CallSite where) {
   check_enum(copy, CopyPolicy::never, "copy policy", "HostView", where);
   TensorImpl& impl = *tensor.impl(where);
   check_concrete(impl, "HostView", where);
-  if (const ValueReadHook hook = on_value_read.load(std::memory_order_acquire)) hook(impl, "HostView", where);
+  report_value_read(impl, "HostView", where);
   const auto state = std::make_shared<State>();
   state->spec = {impl.dtype, impl.shape};
   fill_dense_strides(impl.shape, state->strides);

@@ -140,11 +140,11 @@ TEST_P(HostViews, WrongUsesAreNamed) {
   EXPECT_EQ(error_text([&] {
               HostView none(Tensor::abstract({DType::f32, {2}}));
             }),
-            "TraceError[LS4101] HostView: the tensor is a description and has no elements\n  tensor Tensor f32 (2) "
-            "description" +
+            "TraceError[LS4101] HostView: the tensor is abstract and has no elements\n  tensor Tensor f32 (2) "
+            "abstract" +
                 here + "run the model on real data; use `where` instead of branching on a value");
   expect_error_saying([&] { HostView none(x, static_cast<CopyPolicy>(3)); }, ErrorId::invalid_attribute,
-                      {"3 is no copy policy"}, "host_view_test.cpp:", true);
+                      {"3 is not a valid copy policy"}, "host_view_test.cpp:", true);
   const HostView taken = std::move(view);
   EXPECT_EQ(taken.shape(), (Shape{2}));
   expect_error_saying([&] { view.data(); }, ErrorId::invalid_use, {"host view"},  // NOLINT: used after the move

@@ -305,9 +305,9 @@ std::shared_ptr<KernelFamily> KernelCache::family_of(const lks_kernel_desc& desc
     std::shared_ptr<KernelFamily> family = it->second.lock();
     if (family && family->content == content) return family;
   }
-  if (families_.size() >= sweep_at_) {
+  if (families_.size() >= erase_expired_at_) {
     std::erase_if(families_, [](const auto& item) { return item.second.expired(); });
-    sweep_at_ = std::max<std::size_t>(64, 2 * families_.size());
+    erase_expired_at_ = std::max<std::size_t>(64, 2 * families_.size());
   }
   auto family = std::make_shared<KernelFamily>();
   family->number = next_number_++;

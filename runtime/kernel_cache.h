@@ -180,7 +180,7 @@ class KernelCache {
   LruTable<KernelAnswer> answers_ LOCKSTEP_GUARDED_BY(mutex_);
   // By the hash of their content.
   std::unordered_multimap<std::uint64_t, std::weak_ptr<KernelFamily>> families_ LOCKSTEP_GUARDED_BY(mutex_);
-  std::size_t sweep_at_ LOCKSTEP_GUARDED_BY(mutex_) = 64;  // families, expired ones included
+  std::size_t erase_expired_at_ LOCKSTEP_GUARDED_BY(mutex_) = 64;  // families, expired ones included
   // Keys for which the driver is asked.
   std::vector<std::span<const std::uint64_t>> preparing_ LOCKSTEP_GUARDED_BY(mutex_);
   ConditionVariable prepared_;

@@ -91,7 +91,8 @@ unsigned default_thread_count() {
   const std::string text = option("threads").value_or(openmp ? openmp : "");
   const int count = std::atoi(text.c_str());
   if (count >= 1 && count <= 4096) return static_cast<unsigned>(count);
-  if (!text.empty()) log(2, "runtime", "\"" + text + "\" is no number of threads from 1 to 4096; all cores are used");
+  if (!text.empty())
+    log(2, "runtime", "\"" + text + "\" is not a number of threads from 1 to 4096; all cores are used");
   return usable_cores();
 }
 

@@ -135,7 +135,7 @@ class Printer {
 std::string describe(const TensorImpl& impl) {
   std::string text = impl.variable ? "Variable \"" + impl.variable->name + "\"" : "Tensor";
   text += " " + std::string(name_of(impl.dtype)) + " " + impl.shape.to_string();
-  text += impl.is_abstract() ? " description" : " " + impl.device->name();
+  text += impl.is_abstract() ? " abstract" : " " + impl.device->name();
   if (impl.producer && !impl.variable) {
     text += "   output of " + (impl.scope ? impl.scope->path() + "/" : std::string()) + impl.producer;
   }
@@ -144,7 +144,7 @@ std::string describe(const TensorImpl& impl) {
 
 std::ostream& operator<<(std::ostream& out, const Tensor& tensor) {
   out << "Tensor " << name_of(tensor.dtype()) << " " << tensor.shape();
-  if (tensor.is_abstract()) return out << " description";
+  if (tensor.is_abstract()) return out << " abstract";
   out << " " << tensor.device() << "\n";
   Printer(tensor, out).print();
   return out;

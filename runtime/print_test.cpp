@@ -30,7 +30,7 @@ class Print : public testing::Test {
 
 TEST_F(Print, TheFirstLineSaysWhatItIs) {
   EXPECT_EQ(text(Tensor(2.5f)), "Tensor f32 () reference:0\n2.5000");
-  EXPECT_EQ(text(Tensor::abstract({DType::i32, {Dim::symbol("batch"), 2}})), "Tensor i32 (batch, 2) description");
+  EXPECT_EQ(text(Tensor::abstract({DType::i32, {Dim::symbol("batch"), 2}})), "Tensor i32 (batch, 2) abstract");
 }
 
 TEST_F(Print, FloatsOfOneTensorHaveOneForm) {
@@ -89,8 +89,7 @@ TEST_F(Print, DescriptionsNameTheOriginOrTheVariable) {
   EXPECT_EQ((Tensor({1.0f}) + 1.0f).describe(), "Tensor f32 (1) reference:0   output of model/add");
   EXPECT_EQ(Tensor({1.0f}).describe(), "Tensor f32 (1) reference:0   output of model/tensor");
   EXPECT_EQ(transpose(ones({2, 3})).describe(), "Tensor f32 (3, 2) reference:0   output of model/transpose");
-  EXPECT_EQ((Tensor::abstract({DType::f32, {2}}) + 1.0f).describe(),
-            "Tensor f32 (2) description   output of model/add");
+  EXPECT_EQ((Tensor::abstract({DType::f32, {2}}) + 1.0f).describe(), "Tensor f32 (2) abstract   output of model/add");
 }
 
 }  // namespace

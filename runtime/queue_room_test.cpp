@@ -82,16 +82,16 @@ TEST_F(CopiedWrite, FollowsOtherUploads) {
 
 // ---------------------------------------------------------------------------------------------------------------- room
 
-constexpr std::uint64_t most_pending = 4096;
+constexpr std::uint64_t max_pending = 4096;
 
 class Room : public Recovery {};
 
 TEST_F(Room, AQueueWithTooManyCommandsIsWaitedForUntilItIsHalfEmpty) {
   script.done_to = 0;
-  for (std::uint64_t i = 0; i < most_pending; ++i) command();
+  for (std::uint64_t i = 0; i < max_pending; ++i) command();
   EXPECT_EQ(script.waited_for, 0u);
   command();
-  EXPECT_EQ(script.waited_for, most_pending / 2 + 1) << "half of them are left then";
+  EXPECT_EQ(script.waited_for, max_pending / 2 + 1) << "half of them are left then";
 }
 
 TEST_F(CopiedWrite, OfManyAreWaitedFor) {
@@ -100,10 +100,10 @@ TEST_F(CopiedWrite, OfManyAreWaitedFor) {
   CommandQueue queue(device.state(), LKS_QUEUE_COMPUTE);
   const auto upload = [&] { return queue.write_copied(block, 0, &bytes, sizeof bytes, {.op = "write"}); };
   script.done_to = 0;
-  for (std::uint64_t i = 0; i < most_pending; ++i) upload();
+  for (std::uint64_t i = 0; i < max_pending; ++i) upload();
   EXPECT_EQ(script.waited_for, 0u);
   EXPECT_NE(upload(), 0u);
-  EXPECT_EQ(script.waited_for, most_pending / 2 + 1);
+  EXPECT_EQ(script.waited_for, max_pending / 2 + 1);
 }
 
 }  // namespace

@@ -147,7 +147,7 @@ TEST(Shape, ErrorsHaveTheirPlaceAndAFix) {
       << "no line of the program is known";
   EXPECT_EQ(error_text([] { Dim::symbol("batch").value(); }),
             "TraceError[LS4101] shape: the extent `batch` is not known yet" + fix +
-                "ask for extents inside ops, or describe the model with a concrete shape");
+                "ask for extents inside ops, or build the model with a concrete shape");
 }
 
 TEST(Shape, PrintsAndIndexes) {

@@ -181,7 +181,7 @@ std::int64_t Dim::fail_negative(std::int64_t value, CallSite where) {
 
 std::int64_t Dim::fail_symbolic() const {
   ErrorBuilder(ErrorId::symbolic_value, "shape", "the extent `" + to_string() + "` is not known yet")
-      .fix("ask for extents inside ops, or describe the model with a concrete shape")
+      .fix("ask for extents inside ops, or build the model with a concrete shape")
       .raise();
 }
 

@@ -61,8 +61,6 @@ std::uint64_t byte_count(DType dtype, const Shape& shape) {
 
 }  // namespace
 
-std::atomic<ValueReadHook> on_value_read{nullptr};
-
 void* TensorImpl::operator new(std::size_t bytes) {
   FreeList& list = free_list();
   if (!list.head) return ::operator new(bytes);
@@ -391,7 +389,7 @@ std::string Tensor::describe(CallSite where) const { return lockstep::describe(*
 
 void check_concrete(const TensorImpl& impl, const char* op, CallSite where) {
   if (!impl.is_abstract()) return;
-  ErrorBuilder(ErrorId::symbolic_value, op, "the tensor is a description and has no elements")
+  ErrorBuilder(ErrorId::symbolic_value, op, "the tensor is abstract and has no elements")
       .line("tensor", describe(impl))
       .at(where)
       .fix("run the model on real data; use `where` instead of branching on a value")
@@ -438,7 +436,7 @@ void Tensor::read_all(void* out, DType as, CallSite where) const {
   check_not_forked();
   check_concrete(*impl(where), "to_vector", where);
   check_type(*impl_, as, "to_vector", where);
-  if (const ValueReadHook hook = on_value_read.load(std::memory_order_acquire)) hook(*impl_, "to_vector", where);
+  report_value_read(*impl_, "to_vector", where);
   read_dense(*dense(impl_, where), out, where);
 }
 

@@ -163,10 +163,9 @@ void write_dense(TensorImpl& impl, const void* data, CallSite where);
 /// has done so when this returns.
 void write_owned(TensorImpl& impl, const std::shared_ptr<const void>& data, CallSite where);
 
-/// Called when the host program reads a value, so that tapes can report where the path of a gradient was cut. Atomic,
-/// because the first tape sets it while other threads read values.
-using ValueReadHook = void (*)(const TensorImpl& impl, const char* how, CallSite where);
-extern std::atomic<ValueReadHook> on_value_read;
+/// Called when the host program reads a value, so that tapes can report where the path of a gradient ended. Defined in
+/// ops/observer.cpp.
+void report_value_read(const TensorImpl& impl, const char* how, CallSite where);
 
 /// Makes a dense copy of a view. Defined in ops/shape/join.cpp, since the op `copy` implements the strided copy.
 TensorRef make_dense_copy(const TensorImpl& impl, CallSite where);

@@ -77,8 +77,8 @@ TEST_F(Tensors, ElementsAreReadAsWhatTheyAre) {
 
 TEST_F(Tensors, DescriptionsHaveNoElementsAndNoDevice) {
   const Tensor x = Tensor::abstract({DType::f32, {2}});
-  const std::string rest = ": the tensor is a description and has no elements\n  tensor Tensor f32 (2) description" +
-                           here + "run the model on real data; use `where` instead of branching on a value";
+  const std::string rest = ": the tensor is abstract and has no elements\n  tensor Tensor f32 (2) abstract" + here +
+                           "run the model on real data; use `where` instead of branching on a value";
   EXPECT_EQ(error_text([&] { x.item<float>(); }), "TraceError[LS4101] item" + rest);
   EXPECT_EQ(error_text([&] { x.to_vector<float>(); }), "TraceError[LS4101] to_vector" + rest);
   EXPECT_EQ(error_text([&] { x.to_bytes(); }), "TraceError[LS4101] to_vector" + rest);

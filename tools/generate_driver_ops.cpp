@@ -110,7 +110,7 @@ std::string numbered_dtypes() {
   return text;
 }
 
-// The runtime executes views, assemblies and host ops itself.
+// The runtime executes views, copies and host ops itself.
 bool reaches_drivers(const OpDef& op) {
   return op.id != 0 && !op.pointwise() && !op.view && !op.copy_plan && !op.host && !op.count_outputs;
 }

@@ -42,5 +42,5 @@ if(headers MATCHES "\n *TLS +0x[0-9a-f]+ +0x[0-9a-f]+ +0x[0-9a-f]+ +0x[0-9a-f]+ 
     message(FATAL_ERROR "More than 384: put large objects behind ThreadOwned (runtime/thread_owned.h)")
   endif()
 else()
-  message(FATAL_ERROR "The library has no thread-local storage, which is not so")
+  message(FATAL_ERROR "The library is expected to have thread-local storage, but has none")
 endif()

@@ -34,7 +34,7 @@ PLUGIN_API int loading_add(float* out) {
   });
 }
 
-/// Compares streams, whose operator is no member. Returns 0, or 1 if it is wrong or after an exception.
+/// Compares streams, whose operator is not a member. Returns 0, or 1 if it is wrong or after an exception.
 PLUGIN_API int loading_compare_streams() {
   return guarded([] {
     const Stream stream = Stream::default_of(default_device()), same = stream;

@@ -88,11 +88,11 @@ class CallSite {
 
  private:
   friend class ExternalCallSites;
-  using Held = std::conditional_t<sizeof(std::source_location) == sizeof(std::uint64_t),
-                                  detail::LocationInPlace<std::source_location>, detail::LocationInTable>;
+  using Storage = std::conditional_t<sizeof(std::source_location) == sizeof(std::uint64_t),
+                                     detail::LocationInPlace<std::source_location>, detail::LocationInTable>;
   explicit CallSite(std::uint64_t bits) noexcept : held_(bits) {}
 
-  Held held_;
+  Storage held_;
 };
 static_assert(sizeof(CallSite) == 8 && std::is_trivially_copyable_v<CallSite>);
 

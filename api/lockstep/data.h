@@ -74,7 +74,7 @@ class Dataset {
 
    private:
     struct State;
-    Held<std::unique_ptr<State>, "pass"> state_;
+    HandlePointer<std::unique_ptr<State>, "pass"> state_;
   };
   Pass batches(std::int64_t batch_size, Device device, std::int64_t pass_number = 0, bool drop_last = false) const {
     return Pass(*this, batch_size, device, pass_number, drop_last);
@@ -93,7 +93,7 @@ class Dataset {
   /// The indices of the source's examples in the order of pass `number`.
   std::vector<std::int64_t> order(std::int64_t number) const;
 
-  Held<std::shared_ptr<const Source>, "data set"> source_;
+  HandlePointer<std::shared_ptr<const Source>, "data set"> source_;
   std::vector<Step> steps_;
   std::function<Tensor(const Tensor&)> prepare_;
 };

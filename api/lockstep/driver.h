@@ -350,8 +350,8 @@ typedef struct lks_alias {
 
 /* One root op with optional programs on its operands and results. An input may be a view with any strides that begins
  * at any element. If the driver refuses an input with LKS_REASON_LAYOUT, the host copies it; the copy is dense and
- * aligned to min_alignment, as outputs are that are not in place of an input. The op `copy` makes that copy, and also
- * writes parts of tensors. Therefore `copy`, and no other op, must accept any strides and any first element.
+ * aligned to min_alignment, as outputs are that are not in place of an input; no kernel may require more. The op `copy`
+ * makes that copy, and also writes parts of tensors. So `copy` alone must accept any strides and any first element.
  *
  * Ranks. A kernel accepts tensors of every rank that its op accepts (driver_ops.h), up to the device's max_rank. A
  * driver that cannot do this for some op refuses the rank with LKS_REASON_RANK; diag.operand is an operand of that

@@ -1,4 +1,4 @@
-// Held: the pointer inside handles such as Variable. Use of a handle that was moved from throws.
+// HandlePointer: the pointer inside handles such as Variable. Use of a handle that was moved from throws.
 #pragma once
 
 #include <cstddef>
@@ -23,10 +23,10 @@ struct HandleName {
 
 /// A unique_ptr or shared_ptr that throws if it is dereferenced while it is null.
 template <class Pointer, HandleName name>
-class Held {
+class HandlePointer {
  public:
-  Held() = default;
-  Held(Pointer pointer) : pointer_(std::move(pointer)) {}  // NOLINT: implicit, as a pointer would be
+  HandlePointer() = default;
+  HandlePointer(Pointer pointer) : pointer_(std::move(pointer)) {}  // NOLINT: implicit, as a pointer would be
 
   /// Throws StateError LS1008 if the handle was moved from.
   void check(CallSite where) const {
@@ -43,7 +43,7 @@ class Held {
   }
   auto* get() const { return pointer_.get(); }
   explicit operator bool() const { return static_cast<bool>(pointer_); }
-  friend bool operator==(const Held& a, const Held& b) { return a.pointer_ == b.pointer_; }
+  friend bool operator==(const HandlePointer& a, const HandlePointer& b) { return a.pointer_ == b.pointer_; }
 
  private:
   Pointer pointer_;

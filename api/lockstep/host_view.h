@@ -60,7 +60,7 @@ class HostView {
  private:
   const void* dense_data(DType as, CallSite where) const;
 
-  Held<std::shared_ptr<const State>, "host view"> state_;
+  HandlePointer<std::shared_ptr<const State>, "host view"> state_;
 };
 
 }  // namespace lockstep

@@ -164,13 +164,13 @@ class Model {
   /// any). An epoch that had begun counts as done: save after epochs, for example in Fit::on_epoch. The model must be
   /// built and compiled as the one that was saved; the options of the optimizer come from the file. Throws StateError
   /// LS1005 before compile(); IoError LS8001 to LS8004 for files that cannot be read or are damaged, LS8006 if the file
-  /// does not fit the model or is no checkpoint. After any failure nothing has changed.
+  /// does not fit the model or is not a checkpoint. After any failure nothing has changed.
   void load_checkpoint(const std::string& path, CallSite where = CallSite::current());
 
   struct State;  // internal
 
  private:
-  Held<std::unique_ptr<State>, "model"> state_;
+  HandlePointer<std::unique_ptr<State>, "model"> state_;
 };
 
 }  // namespace nn

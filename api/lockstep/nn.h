@@ -108,7 +108,7 @@ class Layer {
 
  private:
   struct State;
-  Held<std::unique_ptr<State>, "layer"> state_;
+  HandlePointer<std::unique_ptr<State>, "layer"> state_;
 };
 
 /// The options of a layer: an aggregate with a function make() that creates the layer.

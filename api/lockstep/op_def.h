@@ -128,14 +128,14 @@ struct ViewLayout {
   std::int64_t offset = 0;  // in elements
 };
 
-/// How an output is assembled: it is first filled with `fill`, if given, and then the inputs are copied into it.
+/// How an output is made of copies: it is first filled with `fill`, if given, and then the inputs are copied into it.
 struct CopyPlan {
-  struct Piece {
+  struct Copy {
     std::size_t input;
     ViewLayout place;  // where it goes in the output; has the input's shape
   };
   std::optional<Scalar> fill;
-  std::vector<Piece> pieces;
+  std::vector<Copy> copies;
 };
 
 /// The argument of OpDef::decompose, which computes an op's outputs with other public ops.
@@ -343,7 +343,7 @@ class OpDef {
   using Body = std::function<std::vector<Expr>(ProgramBuilder& p, const OpCall& call, std::span<const Expr> inputs)>;
   Body body;
 
-  /// For outputs that are assembled from copies of the inputs.
+  /// For outputs that are made of copies of the inputs.
   std::function<CopyPlan(const OpCall& call, const Shape& output)> copy_plan;
 
   /// Views: the layout of an output, which has the given number and shape, in the memory of the first input; or nullopt

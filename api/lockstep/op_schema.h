@@ -66,7 +66,7 @@ struct OutputDef {
 };
 
 /// A number that is passed at launch: changing it needs no new kernel. If `infer` or `decompose` reads its value, a
-/// described call cannot take a number there that is known only at launch. Passing it on to other calls does not count
+/// abstract call cannot take a number there that is known only at launch. Passing it on to other calls does not count
 /// as reading.
 struct ScalarDef {
   static constexpr lks_dtype of_inputs = 0;    // the compute dtype of group T: f32 for f16 and bf16, else its own

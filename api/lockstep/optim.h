@@ -95,7 +95,7 @@ class Optimizer {
   void step(std::span<const Tensor> gradients, std::span<const Variable> variables, CallSite where);
 
   struct Impl;
-  Held<std::unique_ptr<Impl>, "optimizer"> impl_;
+  HandlePointer<std::unique_ptr<Impl>, "optimizer"> impl_;
 };
 
 }  // namespace optim

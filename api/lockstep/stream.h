@@ -57,7 +57,7 @@ class Stream {
   explicit Stream(std::shared_ptr<State> state) : state_(std::move(state)) {}
   static Stream of_kind(std::uint32_t kind, Device device, CallSite where);
 
-  Held<std::shared_ptr<State>, "stream"> state_;
+  HandlePointer<std::shared_ptr<State>, "stream"> state_;
 };
 
 /// Whether both are the same stream.

@@ -153,7 +153,7 @@ struct Scalar {
   Kind kind = Kind::integer;
   bool above_int64 = false;     // `integer` holds the bits of a uint64 >= 2^63
   std::uint16_t reserved = 0;   // the fields up to here and the next one are written as one
-  std::uint32_t at_launch = 0;  // not 0: a number without a value, which only described calls take; see is_known()
+  std::uint32_t at_launch = 0;  // not 0: a number without a value, which only abstract calls take; see is_known()
   std::int64_t integer = 0;     // also for booleans
   double floating = 0;
 

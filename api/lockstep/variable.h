@@ -46,7 +46,7 @@ class Variable {
   VariableImpl& impl(CallSite where = CallSite::current()) const { return impl_.at(where); }
 
  private:
-  Held<std::shared_ptr<VariableImpl>, "variable"> impl_;
+  HandlePointer<std::shared_ptr<VariableImpl>, "variable"> impl_;
 };
 
 }  // namespace lockstep

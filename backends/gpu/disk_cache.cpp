@@ -48,7 +48,7 @@ DiskCache::DiskCache(const lks_host_api& host, const std::string& driver) {
 }
 
 // Evicts down to half of the limit, so that this does not happen each time. Another process may evict at the same time,
-// so a file that is already gone is no error.
+// so a file that is already gone is not an error.
 void DiskCache::make_room() const {
   namespace fs = std::filesystem;
   constexpr std::uint64_t max_kept = std::uint64_t{256} << 20;

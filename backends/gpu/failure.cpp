@@ -17,7 +17,7 @@ void raise(lks_status code, const char* where, const char* format, ...) {
 
 void raise_out_of_memory(const char* where, std::uint64_t requested, std::uint64_t free_bytes, const char* of_what) {
   lks_diag diag = common::empty_diag();
-  common::fail(&diag, LKS_OUT_OF_MEMORY, where, "%llu bytes of %s are not to be had, %llu are free",
+  common::fail(&diag, LKS_OUT_OF_MEMORY, where, "cannot allocate %llu bytes of %s, %llu are free",
                static_cast<unsigned long long>(requested), of_what, static_cast<unsigned long long>(free_bytes));
   diag.requested_bytes = requested;
   diag.free_bytes = free_bytes;

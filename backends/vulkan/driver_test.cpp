@@ -163,7 +163,7 @@ TEST_F(VulkanDriver, PipelinesAreKeptWhenTheProgramEnds) {
   std::filesystem::remove_all(folder);
 }
 
-// The tensor is longer than what is staged in one piece, and is read back from an address that is no multiple of 16.
+// The tensor is longer than what is staged in one piece, and is read back from an address that is not a multiple of 16.
 TEST_F(VulkanDriver, LongTensorsGoThereAndBack) {
   std::vector<float> numbers((std::size_t{20} << 20) + 3);
   for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>(i % 1000003);

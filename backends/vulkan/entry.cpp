@@ -13,7 +13,7 @@ namespace {
 using common::fail;
 using common::refuse;
 
-const DeviceProperties& facts_at(lks_driver* driver, std::uint32_t ordinal) {
+const DeviceProperties& properties_at(lks_driver* driver, std::uint32_t ordinal) {
   const auto& all = driver->instance.devices();
   if (ordinal >= all.size()) raise(LKS_INVALID_ARGUMENT, DRIVER_WHERE, "there is no device %u", ordinal);
   return all[ordinal];
@@ -34,25 +34,26 @@ std::uint32_t LKS_CALL device_count(lks_driver* driver) {
 
 lks_status LKS_CALL device_describe(lks_driver* driver, std::uint32_t ordinal, lks_device_info* info, lks_diag* diag) {
   return guard(diag, [&] {
-    const DeviceProperties& f = facts_at(driver, ordinal);
+    const DeviceProperties& properties = properties_at(driver, ordinal);
     lks_device_info full;
     std::memset(&full, 0, sizeof full);
-    full.type = f.type;
+    full.type = properties.type;
     full.capabilities = LKS_CAP_COPIES_WRITES;
-    full.math_modes = f.math_modes();
+    full.math_modes = properties.math_modes();
     full.max_rank = LKS_MAX_RANK;
     full.compute_units = 1;
     full.heap_count = 1;
-    full.heaps[0] = {f.heap_bytes, LKS_HEAP_DEVICE_LOCAL, 0};
+    full.heaps[0] = {properties.heap_bytes, LKS_HEAP_DEVICE_LOCAL, 0};
     full.min_alignment = gpu::buffer_alignment;
-    full.max_allocation = f.max_allocation;
-    std::copy(f.uuid.begin(), f.uuid.end(), full.uuid);
-    std::snprintf(full.name, sizeof full.name, "%s", f.name.c_str());
-    std::snprintf(full.vendor, sizeof full.vendor, "%s", f.vendor.c_str());
-    std::snprintf(full.version, sizeof full.version, "%s", f.version.c_str());
-    if (!f.missing.empty()) {
+    full.max_allocation = properties.max_allocation;
+    std::copy(properties.uuid.begin(), properties.uuid.end(), full.uuid);
+    std::snprintf(full.name, sizeof full.name, "%s", properties.name.c_str());
+    std::snprintf(full.vendor, sizeof full.vendor, "%s", properties.vendor.c_str());
+    std::snprintf(full.version, sizeof full.version, "%s", properties.version.c_str());
+    if (!properties.missing.empty()) {
       full.status = LKS_UNSUPPORTED;
-      std::snprintf(full.reason, sizeof full.reason, "the device lacks %s, which this driver needs", f.missing.c_str());
+      std::snprintf(full.reason, sizeof full.reason, "the device lacks %s, which this driver needs",
+                    properties.missing.c_str());
     }
     full.hdr = info->hdr;
     std::memcpy(info, &full, std::min<std::size_t>(info->hdr.size, sizeof full));
@@ -63,9 +64,10 @@ const void* LKS_CALL get_group(lks_driver*, std::uint64_t) { return nullptr; }
 
 lks_status LKS_CALL device_open(lks_driver* driver, std::uint32_t ordinal, lks_device** out, lks_diag* diag) {
   return guard(diag, [&] {
-    const DeviceProperties& f = facts_at(driver, ordinal);
-    if (!f.missing.empty()) raise(LKS_UNSUPPORTED, DRIVER_WHERE, "%s lacks %s", f.name.c_str(), f.missing.c_str());
-    *out = new lks_device(*driver, f);
+    const DeviceProperties& properties = properties_at(driver, ordinal);
+    if (!properties.missing.empty())
+      raise(LKS_UNSUPPORTED, DRIVER_WHERE, "%s lacks %s", properties.name.c_str(), properties.missing.c_str());
+    *out = new lks_device(*driver, properties);
   });
 }
 void LKS_CALL device_close(lks_device* device) {
@@ -75,10 +77,10 @@ void LKS_CALL device_close(lks_device* device) {
 lks_status LKS_CALL device_memory(lks_driver* driver, std::uint32_t ordinal, lks_device* device, std::uint32_t heap,
                                   std::uint64_t* total, std::uint64_t* free_bytes, lks_diag* diag) {
   return guard(diag, [&] {
-    const DeviceProperties& f = facts_at(driver, ordinal);
+    const DeviceProperties& properties = properties_at(driver, ordinal);
     if (heap != 0) raise(LKS_INVALID_ARGUMENT, DRIVER_WHERE, "there is no heap %u", heap);
     if (!device) raise(LKS_UNAVAILABLE, DRIVER_WHERE, "asking needs an open device");
-    *total = f.heap_bytes;
+    *total = properties.heap_bytes;
     *free_bytes = device->allocator.free_bytes();
   });
 }
@@ -237,7 +239,7 @@ lks_status LKS_CALL kernel_query(lks_driver* driver, std::uint32_t ordinal, cons
                                  lks_kernel_info* info, lks_diag* diag) {
   lks_status status = LKS_OK;
   const lks_status outer = guard(diag, [&] {
-    const KernelContext context{facts_at(driver, ordinal), nullptr};
+    const KernelContext context{properties_at(driver, ordinal), nullptr};
     status = common::answer_from_table({kernels(), context.properties.math_modes(), &context}, driver->host, *desc,
                                        *info, nullptr, diag);
   });

@@ -163,7 +163,7 @@ TEST_F(VulkanDriver, WaitingBehindOtherQueuesIsNoTimeOfADevice) {
 
 TEST_F(VulkanDriver, ATimeoutThatIsNoNumberIsRefused) {
   const std::string text = run("LOCKSTEP_VULKAN_TIMEOUT=soon " LOCKSTEP_PROGRAM " train --device vulkan --steps 1");
-  EXPECT_NE(text.find("vulkan.timeout=\"soon\" is no number of seconds"), std::string::npos) << text;
+  EXPECT_NE(text.find("vulkan.timeout=\"soon\" is not a number of seconds"), std::string::npos) << text;
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ constexpr std::int64_t beyond_16_bits = 65537;
 // longer than blocks of a few thousand elements.
 constexpr std::int64_t peak_rows = 36, peak_row = 1100, long_peak_rows = 4, long_peak_row = 9001;
 // Wide rows for each of many indices take long, and say nothing about the check of indices.
-constexpr double most_beside_indices = 1 << 20;
+constexpr double max_beside_indices = 1 << 20;
 constexpr std::uint64_t stream = 17;  // of random choices
 
 std::size_t tensor_count(const OpCase& c) {
@@ -128,7 +128,7 @@ void add_bad_indices(Collector& out, const OpDef& op, const std::vector<Base>& b
       std::vector<std::int64_t> extents = base.extents();
       extents[g] = beyond_16_bits + 77;
       const auto c = resized(op, base.call, base.groups, extents);
-      if (c && total_elements(op, *c) <= most_beside_indices)
+      if (c && total_elements(op, *c) <= max_beside_indices)
         out.add("refusal", *c, true, Layout::dense, Values::bad_index);
       for (Layout layout : {Layout::dense, Layout::sliced, Layout::reversed}) {
         out.add("refusal", base.call, false, layout, Values::bad_index);

@@ -200,16 +200,16 @@ void add_lines(Collector& out, const OpDef& op, const std::vector<Base>& bases) 
 
 // Sums of many terms that have many results. Unless `thorough`, with one kind of values.
 void add_wide_sums(Collector& out, const OpDef& op, const Base& base, bool thorough) {
-  constexpr std::int64_t line = 1025, most_others = 80, least_terms = 256, least_results = 16;
+  constexpr std::int64_t line = 1025, max_others = 80, min_terms = 256, min_results = 16;
   if (base.call.inputs.size() != 1) return;
   for (std::size_t g = 0; g < base.groups.size(); ++g) {
-    Extents extents(base.groups.size(), std::min(most_others, share_beside(line, base)));
+    Extents extents(base.groups.size(), std::min(max_others, share_beside(line, base)));
     extents[g] = line;
     // Not at(): means are composed, but cheap on the trusted device all the same.
     const auto c = resized(op, base.call, base.groups, extents);
     if (!c || elements_of(op, *c) > max_elements) continue;
     const std::int64_t results = (*infer_outputs(op, *c))[0].shape.size();
-    if (results < least_results || c->inputs[0].shape.size() < least_terms * results) continue;
+    if (results < min_results || c->inputs[0].shape.size() < min_terms * results) continue;
     bool added = false;
     for (const Values values : {Values::counted, Values::wide_first, Values::exact, Values::bits}) {
       // Means of other values are not exact.

@@ -220,7 +220,7 @@ ConvKind kind_of(const OpDef& op, const OpCase& c) {
 // Kinds that differ in window or padding only get fewer of them.
 void add_channels(Collector& out, const OpDef& op, MathMode mode, const std::vector<Base>& bases, bool main) {
   constexpr std::int64_t several_blocks = 64;
-  constexpr double most_products = 1.5e7;  // for the trusted device
+  constexpr double max_products = 1.5e7;  // for the trusted device
   std::set<ConvKind> seen, seen_without_details;
   // Bases that have as many pixels come first. The others get more images.
   for (const bool enlarged : {false, true}) {
@@ -234,7 +234,7 @@ void add_channels(Collector& out, const OpDef& op, MathMode mode, const std::vec
       };
       if (seen_without_details.count(kind.without_details())) {
         const auto c = with_channels(op, base, 40, 48, copies);
-        if (!c || products_of(op, *c) > most_products) continue;
+        if (!c || products_of(op, *c) > max_products) continue;
         if (add_with_wide_values(out, op, mode, c, Layout::dense, true)) seen.insert(kind);
         continue;
       }

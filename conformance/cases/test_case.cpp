@@ -181,7 +181,7 @@ TestCase parse_test_case(const std::string& id) {
   std::vector<std::string> parts = split(id.substr(0, hash), '/');
   const std::size_t needed = parts[0] == "pair" ? 8 : 7;
   if (hash == std::string::npos || parts.size() != needed) {
-    refuse(id, "this is no case id", "copy the id from a report or from `lockstep conformance --list`");
+    refuse(id, "this is not a case id", "copy the id from a report or from `lockstep conformance --list`");
   }
   TestCase t;
   t.suite = parts[0];
@@ -189,7 +189,7 @@ TestCase parse_test_case(const std::string& id) {
   t.op = find_op(parts[1]);
   if (!t.op) refuse(id, "there is no op \"" + parts[1] + "\"", "`lockstep devices --json` lists all ops");
   const auto seed = number_of(id.substr(hash + 1));
-  if (!seed) refuse(id, "the seed is no number", "it stands behind the #");
+  if (!seed) refuse(id, "the seed is not a number", "it stands behind the #");
   t.seed = static_cast<std::uint64_t>(*seed);
   constexpr MathMode modes[] = {MathMode::strict, MathMode::fast, MathMode::lockstep};
   t.mode = pick(modes, parts[3], id, "math mode");

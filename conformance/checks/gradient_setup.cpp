@@ -38,10 +38,10 @@ void spread_out(RefArray& cotangents) {
 GradientSetup::GradientSetup(const TestCase& t, Device device)
     : op(*t.op),
       c(t.call),
-      wide(widened(c)),
+      wide(promoted(c)),
       oracle(op, wide),
       inputs(case_inputs(t)),
-      wide_inputs(widened(inputs)),
+      wide_inputs(promoted(inputs)),
       operands(op, c, inputs, device, t.layout) {
   const Oracle narrow(op, c);
   for (std::size_t i = 0; i < narrow.output_specs().size(); ++i) {

@@ -258,7 +258,7 @@ Verdict judge_order(const std::vector<std::int64_t>& keys, const std::vector<std
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const auto at = static_cast<std::size_t>(order[i]);
     if (at >= keys.size() || seen[at])
-      return failure("position " + std::to_string(i) + " of the order is no new index");
+      return failure("position " + std::to_string(i) + " of the order is not a new index");
     seen[at] = true;
     if (i == 0) continue;
     const auto last = static_cast<std::size_t>(order[i - 1]);

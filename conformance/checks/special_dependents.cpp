@@ -66,13 +66,13 @@ class Dependents {
 
   // `base` are the results for `inputs`. The element must be finite there.
   Response response(const std::vector<RefArray>& inputs, const std::vector<RefArray>& base, std::size_t i,
-                    std::size_t at, long double least_step = 0) const {
+                    std::size_t at, long double min_step = 0) const {
     Response r;
     for (const int direction : {1, -1}) {
       std::vector<RefArray> there = inputs;
       long double& v = there[i].values[at];
       const long double small = moved(v, direction) - v;
-      const long double step = std::fabs(small) < least_step ? direction * least_step : small;
+      const long double step = std::fabs(small) < min_step ? direction * min_step : small;
       v += step;
       long double slope = 0;
       const std::vector<RefArray> results = s_.oracle.forward(there);

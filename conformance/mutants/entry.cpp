@@ -89,7 +89,7 @@ bool is_concerned(const lks_kernel_desc& desc) {
 EditableDesc edited(const lks_kernel_desc& desc) {
   EditableDesc e(desc);
   if (!is_concerned(desc)) return e;
-  if (is_own_half(desc)) widen(e);
+  if (is_own_half(desc)) promote(e);
   for (const DescFault* fault : desc_faults) {
     if (fault->op == any_op || fault->op == desc.op) fault->change(e);
   }

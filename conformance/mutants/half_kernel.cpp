@@ -123,7 +123,7 @@ bool has_dtype(const lks_kernel_desc& desc, lks_dtype dtype) {
   return false;
 }
 
-void widen(EditableDesc& e) {
+void promote(EditableDesc& e) {
   auto tensors = std::make_shared<std::vector<lks_tensor_desc>>();
   for (std::uint32_t i = 0; i < e.desc.input_count + e.desc.output_count; ++i) {
     tensors->push_back(common::tensor_of(e.desc, i));

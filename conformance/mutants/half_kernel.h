@@ -9,7 +9,7 @@ namespace mutants {
 bool has_dtype(const lks_kernel_desc& desc, lks_dtype dtype);
 
 /// Changes all tensors of f16 and bf16 to f32.
-void widen(EditableDesc& e);
+void promote(EditableDesc& e);
 
 /// A kernel for the tensors of `desc`. It converts operands to f32, which is exact, runs `wide`, and rounds each result
 /// once. The copies in f32 have the strides of the tensors.

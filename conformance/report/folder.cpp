@@ -27,7 +27,7 @@ void prepare_report_folder(const std::string& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (!fs::is_directory(folder)) {
-    const std::string why = error ? error.message() : "is no folder";
+    const std::string why = error ? error.message() : "is not a folder";
     ErrorBuilder(ErrorId::cannot_write, "report", folder + ": " + why)
         .fix("give a folder that exists or can be made")
         .raise();

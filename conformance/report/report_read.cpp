@@ -18,7 +18,7 @@ class Reader {
  public:
   Reader(const Json& json, std::string source, std::string place)
       : json_(json), source_(std::move(source)), place_(std::move(place)) {
-    if (!json_.is_object()) fail("is no object");
+    if (!json_.is_object()) fail("is not an object");
   }
 
   [[noreturn]] void fail(const std::string& what) const {
@@ -171,7 +171,7 @@ CaseResult parse_case(const Json& json, const std::string& source) {
 Report parse_report(const Json& json, const std::string& source) {
   if (!json.is_object() || json.value("format", Json()) != "lockstep conformance report" ||
       json.value("format_version", Json()) != 1) {
-    ErrorBuilder(ErrorId::wrong_magic, "report", source + ": is no conformance report of format version 1")
+    ErrorBuilder(ErrorId::wrong_magic, "report", source + ": is not a conformance report of format version 1")
         .fix("give a report.json that `lockstep conformance --report` wrote, or its folder")
         .raise();
   }

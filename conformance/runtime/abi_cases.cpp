@@ -94,7 +94,7 @@ void description(const RuntimeTarget& target) {
     check(std::memchr(at, 0, size) != nullptr, "a text of the description is not terminated");
   }
   for (const char* told : {info.name, info.vendor, info.version, info.reason}) {
-    check(is_utf8(told), "a text of the description is no UTF-8");
+    check(is_utf8(told), "a text of the description is not UTF-8");
   }
   const lks_device_info again = describe(s.api, s.driver, s.ordinal);
   check(std::memcmp(&again, &info, sizeof info) == 0,

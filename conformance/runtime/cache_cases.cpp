@@ -100,7 +100,7 @@ void damaged_cache(const RuntimeTarget& target) {
   std::vector<Bytes> expected;
   {
     const fs::path file = folder.path() / "a_file";
-    write_file(file, "this is no folder");
+    write_file(file, "this is not a folder");
     const CacheFolder unusable(file.string());
     expected = use_device(target);
     fs::remove(file);

@@ -11,7 +11,7 @@ namespace {
 template <std::size_t n>
 void check_text(const char* call, const char (&field)[n], const char* name) {
   check(std::memchr(field, '\0', n) != nullptr, text("%s: diag.%s is not terminated", call, name));
-  check(is_utf8(field), text("%s: diag.%s is no UTF-8", call, name));
+  check(is_utf8(field), text("%s: diag.%s is not UTF-8", call, name));
 }
 
 // Whether the failure of such a call cannot be that of a command which was enqueued before.

@@ -201,11 +201,11 @@ void operands_in_order_or_refused(const RuntimeTarget& target) {
     Description asked(sample, LKS_MODE_STRICT, s.info.min_alignment);
     asked.desc.operands = beyond;
     asked.desc.operand_count = asked.desc.input_count + 1;
-    must_refuse(s, asked, LKS_REASON_PROGRAM, sample.name + " with an operand that is no input");
+    must_refuse(s, asked, LKS_REASON_PROGRAM, sample.name + " with an operand that is not an input");
     const std::uint32_t no_output[] = {7, 7};
     Description result(sample, LKS_MODE_STRICT, s.info.min_alignment);
     result.desc.results = no_output;
-    must_refuse(s, result, LKS_REASON_PROGRAM, sample.name + " with a result that is no output");
+    must_refuse(s, result, LKS_REASON_PROGRAM, sample.name + " with a result that is not an output");
   });
 }
 

@@ -38,7 +38,7 @@ void check_info(const lks_kernel_info& info, const std::string& what) {
 void check_deps(const Description& d, const std::string& what) {
   for (std::size_t i = 0; i < d.deps.size(); ++i) {
     check((d.deps[i].alignment & (d.deps[i].alignment - 1)) == 0,
-          what + text(": operand %zu depends on the alignment %llu, which is no power of two", i,
+          what + text(": operand %zu depends on the alignment %llu, which is not a power of two", i,
                       static_cast<unsigned long long>(d.deps[i].alignment)));
     check(d.deps[i].dense <= 1, what + ": dense is neither 0 nor 1");
   }

@@ -43,9 +43,9 @@ Bytes pattern(u64 bytes, u64 seed) { return TestRandom(seed).bytes(bytes); }
 void alignment(const RuntimeTarget& target) {
   Session s(target);
   const u64 promised = s.info.min_alignment;
-  check(
-      promised >= 16 && std::has_single_bit(promised),
-      text("min_alignment is %llu, which is no power of two of 16 or more", static_cast<unsigned long long>(promised)));
+  check(promised >= 16 && std::has_single_bit(promised),
+        text("min_alignment is %llu, which is not a power of two of 16 or more",
+             static_cast<unsigned long long>(promised)));
   if (!s.is_host_visible()) throw NotOffered("the host cannot see this memory, so it cannot see addresses either");
   std::vector<Buffer> held;
   for (u64 bytes : odd_sizes()) {

@@ -121,7 +121,7 @@ void timeout(const RuntimeTarget& target) {
     const lks_status status = wait_within(s, timeline.handle(), 1, static_cast<u64>(milliseconds) * 1'000'000u);
     const auto passed = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
     check(status == LKS_TIMEOUT, "a wait without a signal returned " + status_name(status));
-    check(passed >= milliseconds, text("a wait of %d ms gave up after %.3f ms", milliseconds, passed));
+    check(passed >= milliseconds, text("a wait of %d ms ended after %.3f ms", milliseconds, passed));
     check(passed < milliseconds + 10'000, text("a wait of %d ms took %.0f ms", milliseconds, passed));
   }
 }

@@ -188,7 +188,7 @@ void check_timeout(Session& s, lks_timeline* timeline, u64 value, u64 millisecon
     const auto ms = static_cast<unsigned long long>(milliseconds);
     check(status == LKS_TIMEOUT, text("a wait of %llu ms on %s gives %s", ms, whose, status_name(status).c_str()));
     check(passed >= static_cast<double>(milliseconds),
-          text("a wait of %llu ms on %s gave up after %.3f ms", ms, whose, passed));
+          text("a wait of %llu ms on %s ended after %.3f ms", ms, whose, passed));
     least = std::min(least, passed);
   }
   check(least < static_cast<double>(milliseconds) + 500,

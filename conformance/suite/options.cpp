@@ -81,7 +81,7 @@ void check_options(const Options& o) {
            "--device cpu, or --driver /path/to/liblockstep_driver_mine.so");
   }
   if (o.shard < 1 || o.shard > o.shards) {
-    refuse("--shard", std::to_string(o.shard) + "/" + std::to_string(o.shards) + " is no part", "use 1/4 to 4/4");
+    refuse("--shard", std::to_string(o.shard) + "/" + std::to_string(o.shards) + " is not a part", "use 1/4 to 4/4");
   }
   if (o.op.empty()) return;
   for (const OpDef* op : registered_ops()) {

@@ -16,7 +16,7 @@ constexpr const char* suite_version = "1";
 Device device_of_library(const std::string& path) {
   const DriverRecord record = load_driver(path);
   if (!record.ready) {
-    ErrorBuilder(ErrorId::bad_arguments, "--driver", path + " is no driver that can be used: " + record.text)
+    ErrorBuilder(ErrorId::bad_arguments, "--driver", path + " is not a driver that can be used: " + record.text)
         .line("stage", record.stage)
         .fix("give the path of a driver library; `lockstep devices --why` explains the stages")
         .raise();

@@ -50,7 +50,7 @@ void check_depth(const InferContext& c) {
     c.fail(ErrorId::symbolic_value,
            planes.is_known() ? "the depth " + depth.to_string() + " is symbolic, and padded"
                              : "the filter has a symbolic number of planes, " + planes.to_string(),
-           "describe the call with that extent known");
+           "make the call with that extent known");
   }
   if (planes.value() <= max_planes) return;
   c.fail(

@@ -191,7 +191,7 @@ std::vector<OpCase> entropy_cases(bool sparse) {
   cases.push_back(
       {"error/shape", {{Shape{6, 10}}, {Shape{5}, sparse ? DType::i64 : DType::f32, {CaseValues::Kind::range, 0, 1}}}});
   cases.back().error = ErrorId::shapes_differ;
-  // One row that is no matrix.
+  // One row that is not a matrix.
   for (DType dtype : floating_dtypes) {
     const std::string prefix(name_of(dtype));
     if (!sparse) {

@@ -187,7 +187,7 @@ TEST_P(Spatial, HasGradientsOfZeroWhereEveryTapIsInThePadding) {
 }
 
 TEST_P(Spatial, RoundsNarrowDtypesOnce) {
-  // 2048 + 1 is no f16: if planes were rounded before they are added, the ones would be lost.
+  // 2048 + 1 is not an f16: if planes were rounded before they are added, the ones would be lost.
   const Tensor x = cast(ones({1, 3, 1, 1, 1}), f16), w(Values{2048, 1, 1}, Shape{1, 3, 1, 1, 1});
   const Tensor y = conv(x, cast(w, f16));
   EXPECT_EQ(y.dtype(), f16);

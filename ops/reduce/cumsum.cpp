@@ -30,7 +30,7 @@ void decompose_cumsum(DecomposeContext& c) {
   const std::int64_t extent = y.shape()[static_cast<int>(axis)];
   const Ints none(static_cast<std::size_t>(y.rank()), 0);
   const Scalar nothing = is_floating(y.dtype()) ? Scalar(-0.0) : Scalar(0);  // -0 + 0 would be +0
-  // The extent of a tensor without elements may be so large that twice the distance is no number of 64 bits.
+  // The extent of a tensor without elements may be so large that twice the distance is not a number of 64 bits.
   const auto next = [extent](std::int64_t distance) { return distance > extent / 2 ? extent : 2 * distance; };
   for (std::int64_t distance = 1; distance < extent; distance = next(distance)) {
     Ints gap = none;

@@ -57,7 +57,7 @@ Tensor divided(const Tensor& total, Dim count, CallSite where) {
   if (total.is_abstract()) {
     return lockstep::div({total, where}, Operand(as_real(LaunchNumber::of(count)).scalar(), where));
   }
-  // An upstream gradient with elements, for a target without: the result is a description all the same.
+  // An upstream gradient with elements, for a target without: the result is abstract all the same.
   const Tensor unknown = Tensor::abstract({total.dtype(), Shape{}});
   return lockstep::div({total, where}, {unknown, where});
 }

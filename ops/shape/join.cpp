@@ -1,4 +1,4 @@
-// Ops that assemble an output from copies: copy, concat, pad, slice_backward, full.
+// Ops whose output is made of copies: copy, concat, pad, slice_backward, full.
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -140,7 +140,7 @@ LOCKSTEP_BUILT_IN(105, concat) {
     std::int64_t starts[max_rank] = {};
     for (std::size_t i = 0; i < call.inputs.size(); ++i) {
       const Shape& shape = call.inputs[i].impl()->shape;
-      plan.pieces.push_back({i, box(output, shape, starts, unit_steps)});
+      plan.copies.push_back({i, box(output, shape, starts, unit_steps)});
       starts[axis] += shape[static_cast<int>(axis)];
     }
     return plan;
@@ -181,7 +181,7 @@ LOCKSTEP_BUILT_IN(105, concat) {
     for (DType dtype : {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i64, DType::u8, DType::boolean}) {
       add(dtype);
     }
-    // Pieces of a result of high rank: copies whose target has gaps.
+    // Parts of a result of high rank: copies whose target has gaps.
     for (int axis : {1, 3, 5}) {
       Shape small{2, 3, 2, 2, 3, 5}, large = small;
       large.set_dim(axis, 2 * small[axis] + 1);

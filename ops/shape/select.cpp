@@ -382,7 +382,7 @@ void check_bitonic(InferContext& c) {
   const auto& a = c.attrs<BitonicAttrs>();
   for (std::int64_t n : {a.distance, a.run}) {
     if (n < 1 || (n & (n - 1)) != 0) {
-      c.fail(ErrorId::invalid_attribute, std::to_string(n) + " is no power of two",
+      c.fail(ErrorId::invalid_attribute, std::to_string(n) + " is not a power of two",
              "distance and run are powers of two");
     }
   }

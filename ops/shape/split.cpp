@@ -30,7 +30,7 @@ std::vector<Dim> sizes_of(const InferContext& c, const SplitAttrs& a, Dim extent
   if (a.parts != 0) {
     if (!extent.is_known()) {
       c.fail(ErrorId::symbolic_value, "the extent " + extent.to_string() + " may be no multiple of equal parts",
-             "give the sizes of the parts, or describe x with a known extent");
+             "give the sizes of the parts, or give x a known extent there");
     }
     const std::int64_t whole = extent.value();
     if (whole % a.parts != 0) {

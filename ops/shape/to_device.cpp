@@ -65,7 +65,7 @@ LOCKSTEP_BUILT_IN(113, to_device) {
   op.saves = {{.inputs = 1}};  // the gradient goes back to its device
   op.gradient = [](GradContext& g) {
     const Tensor x = g.input(0).tensor(), dy = g.upstream();
-    // A description lies on no device.
+    // An abstract tensor lies on no device.
     g.set(0, x.is_abstract() ? dy : lockstep::to_device({dy, g.where()}, x.device()));
   };
   op.reference = [](RefContext& r) { r.outputs[0].values = r.inputs[0].values; };

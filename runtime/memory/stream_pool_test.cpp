@@ -24,7 +24,7 @@ struct FakeQueue {
 
 struct Script {
   std::deque<FakeQueue> queues;  // in the order in which they were made: the device's own is the first
-  std::size_t most_queues = 100;
+  std::size_t max_queues = 100;
   lks_status refusal = LKS_UNSUPPORTED;  // of further ones
   lks_status memory = LKS_OK;            // the answer to requests for it
   int waits = 0;
@@ -39,7 +39,7 @@ const lks_driver_api& table() {
     lks_driver_api t = scripted_driver();
     t.queue_create = [](lks_device*, std::uint32_t, lks_queue** queue, lks_timeline** timeline,
                         lks_diag* diag) -> lks_status {
-      if (script.queues.size() >= script.most_queues) {
+      if (script.queues.size() >= script.max_queues) {
         std::snprintf(diag->what, sizeof diag->what, "it has %d queues", static_cast<int>(script.queues.size()));
         return script.refusal;
       }
@@ -318,7 +318,7 @@ TEST_F(StreamPool, AMergedBlockOfTwoStreamsIsDoneForAll) {
   const BlockRef whole = take(4 * mebibyte);
   EXPECT_EQ(growths(), before);
   const BlockRef further = take(2 * mebibyte);
-  EXPECT_EQ(growths(), before + 1) << "the parts are not to be had beside the whole";
+  EXPECT_EQ(growths(), before + 1) << "the parts do not fit beside the whole";
   EXPECT_NE(further.get(), whole.get());
 }
 
@@ -434,7 +434,7 @@ TEST_F(StreamPool, ADriverThatRefusesMemoryHasFailed) {
 }
 
 TEST_F(StreamPool, ADriverThatGivesNoFurtherQueueGetsATypedError) {
-  script.most_queues = script.queues.size();
+  script.max_queues = script.queues.size();
   const int line = __LINE__ + 2;
   try {
     Stream::create(state().device());
@@ -450,7 +450,7 @@ TEST_F(StreamPool, ADriverThatGivesNoFurtherQueueGetsATypedError) {
 }
 
 TEST_F(StreamPool, ALostDeviceIsNotTakenForOneWithoutAFurtherQueue) {
-  script.most_queues = script.queues.size();
+  script.max_queues = script.queues.size();
   script.refusal = LKS_DEVICE_LOST;
   try {
     Stream::create(state().device());

@@ -454,14 +454,14 @@ TEST_F(CommandLine, DamagedFilesAreNamed) {
 
 TEST_F(CommandLine, ConformanceRefusesWhatMakesNoSense) {
   const fs::path text = folder_ / "liblockstep_driver_text.so", bounds = folder_ / "bounds.json";
-  std::ofstream(text) << "this is no library";
+  std::ofstream(text) << "this is not a library";
   std::ofstream(bounds) << R"({"rows": [{"class": "sums"}]})";
   const std::string reference = "conformance --device reference ";
   expect_usage_error("conformance", "name one device");
   expect_usage_error("conformance --device nosuch", "LS3001.*nosuch");
-  expect_usage_error("conformance --driver " + text.string(), "no driver");
-  expect_usage_error("conformance --driver " + folder_.string(), "no driver");
-  expect_usage_error("conformance --driver libm.so.6", "no driver");
+  expect_usage_error("conformance --driver " + text.string(), "is not a driver");
+  expect_usage_error("conformance --driver " + folder_.string(), "is not a driver");
+  expect_usage_error("conformance --driver libm.so.6", "is not a driver");
   expect_usage_error(reference + "--op nosuch", "nosuch");
   expect_usage_error(reference + "--profile nosuch", "nosuch.*");
   expect_usage_error(reference + "--mode nosuch", "nosuch");

@@ -55,7 +55,7 @@ void parse_shard(const std::string& text, conf::Options& o) {
   unsigned shard = 0, shards = 0;
   char rest = 0;
   if (std::sscanf(text.c_str(), "%u/%u%c", &shard, &shards, &rest) != 2 || shard < 1 || shard > shards) {
-    usage_error("--shard", "\"" + text + "\" is no part of a whole", "use 1/4, 2/4, 3/4 or 4/4");
+    usage_error("--shard", "\"" + text + "\" does not name a part", "use 1/4, 2/4, 3/4 or 4/4");
   }
   o.shard = shard;
   o.shards = shards;

@@ -178,7 +178,7 @@ FAULTS = {
         ("if (std::isnan(value)) return 0;", "", "NaN becomes some integer"),
     ],
     "ops/copy_plan.cpp": [
-        ("if (piece.place.shape.size() == 0) continue;", "if (piece.place.shape.size() <= 1) continue;", "single elements are left out"),
+        ("if (part.place.shape.size() == 0) continue;", "if (part.place.shape.size() <= 1) continue;", "single elements are left out"),
         ("block.write_queue = queue.is_inline() ? nullptr : &queue;", "", "nobody waits for a fill"),
     ],
     "ops/differentiate.cpp": [

@@ -35,7 +35,7 @@ FAULTS = {
         ("case ArgumentKind::real: return if_holds(number && number->kind != Scalar::Kind::logical);", "case ArgumentKind::real: return if_holds(number);",
          "true is taken for the number 1"),
         ("def.kind == ArgumentKind::number || def.at_launch) return;", "def.kind == ArgumentKind::number) return;", "a key may not be known only at launch"),
-        ("case ArgumentKind::number: return if_holds(number);", "case ArgumentKind::number: return if_holds(number && number->kind != Scalar::Kind::logical);", "true is no element by name"),
+        ("case ArgumentKind::number: return if_holds(number);", "case ArgumentKind::number: return if_holds(number && number->kind != Scalar::Kind::logical);", "true is not an element by name"),
         ("number->kind != Scalar::Kind::floating && !number->above_int64", "number->kind != Scalar::Kind::floating", "attributes of an application wrap to negative numbers"),
     ],
     "ops/arguments.cpp": [

@@ -5,8 +5,8 @@ FAULTS = {
         ("upstream[o] = sources_[n] ? gradients_[n] : std::exchange(gradients_[n], {});", "upstream[o] = std::exchange(gradients_[n], {});", "a source on the way to another loses its gradient"),
         ("slot = slot ? sum_of(slot, gradient, record.where) : gradient;", "slot = gradient;", "of two paths only the last counts"),
         ("total = total ? sum_of(total, gradients_[n], CallSite::current()) : gradients_[n];", "total = gradients_[n];", "of a variable read twice only one read's gradient counts"),
-        ("if (!tape_.options_.persistent) tape_.drop_saved(record);", "", "values stay until the sweep is over"),
-        ("    if (record.scope) scope.emplace(record.scope);", "", "errors of the sweep do not name the layer"),
+        ("if (!tape_.options_.persistent) tape_.drop_saved(record);", "", "values stay until the reverse pass is over"),
+        ("    if (record.scope) scope.emplace(record.scope);", "", "errors of the reverse pass do not name the layer"),
     ],
     "autodiff/optimizer.cpp": [
         ("p.weights_2 = next_weight_sum(p.weights_2, adam->beta_2);", "p.weights_2 = next_weight_sum(p.weights_2, adam->beta_1);", "the second average is corrected as the first"),

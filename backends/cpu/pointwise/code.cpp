@@ -41,7 +41,7 @@ class Lowering {
     return static_cast<std::uint32_t>(code_.ops.size() - 1);
   }
 
-  std::uint32_t widened(std::uint32_t value, lks_dtype from) {
+  std::uint32_t promoted(std::uint32_t value, lks_dtype from) {
     return add({.opcode = LKS_INSTR_CONVERT, .type = from, .result = LKS_F32, .arg_count = 1, .args = {value}});
   }
 
@@ -57,7 +57,7 @@ class Lowering {
     if (instr.opcode == LKS_INSTR_CONVERT && keeps_bits(op.type, op.result)) return op.args[0];
     if (instr.opcode == LKS_INSTR_CALL) op.function = static_cast<std::uint32_t>(instr.imm);
     if (is_comparison(instr.opcode) && is_half_width(op.type)) {
-      for (int a = 0; a < 2; ++a) op.args[a] = widened(op.args[a], op.type);
+      for (int a = 0; a < 2; ++a) op.args[a] = promoted(op.args[a], op.type);
       op.type = LKS_F32;
     }
     return add(op);

@@ -1,5 +1,5 @@
 // A pointwise program lowered to loops. Calls without a loop of their own are inlined, conversions that change nothing
-// and bit casts are removed, half-width floats are widened before they are compared, and comparisons are fused with
+// and bit casts are removed, half-width floats are promoted before they are compared, and comparisons are fused with
 // their selects.
 #pragma once
 

@@ -54,15 +54,16 @@ void run_tile(const Plan& plan, const LaunchData& data, void** places, std::int6
 // One thread's part of a launch.
 class Worker {
  public:
-  Worker(const Plan& plan, const Space& space, const Cut& cut, const LaunchData& data, const Cells& cells)
-      : plan_(plan), s_(space), cut_(cut), data_(data) {
+  Worker(const Plan& plan, const Space& space, const Blocking& blocking, const LaunchData& data, const Cells& cells)
+      : plan_(plan), s_(space), blocking_(blocking), data_(data) {
     std::memcpy(cells_.values, cells.values, plan.cells.size() * sizeof cells.values[0]);
     set_cells(plan, places_, cells_);
     set_slots(plan, places_, slots_);
     char* stage = staging_;
     for (std::size_t t = 0; t < data.input_count; ++t) {
       stage_[t] = stage;
-      if (cut.is_staged(t)) stage += (cut.rows * cut.columns * s_.sizes[t] + stage_alignment - 1) & -stage_alignment;
+      if (blocking.is_staged(t))
+        stage += (blocking.rows * blocking.columns * s_.sizes[t] + stage_alignment - 1) & -stage_alignment;
     }
     for (std::size_t t = 0; t < s_.tensor_count; ++t) places_[t] = s_.data[t];
   }
@@ -71,27 +72,28 @@ class Worker {
   }
 
   void run(std::int64_t begin, std::int64_t end) {
-    cut_.kind == Cut::Kind::flat ? run_flat(begin, end) : run_rows(begin, end);
+    blocking_.kind == Blocking::Kind::flat ? run_flat(begin, end) : run_rows(begin, end);
   }
 
-  static std::int64_t block_count(const Space& s, const Cut& cut) {
+  static std::int64_t block_count(const Space& s, const Blocking& blocking) {
     const std::int64_t total = s.count();
-    if (cut.kind == Cut::Kind::flat) return (total / s.columns() + cut.rows - 1) / cut.rows;
-    const std::int64_t row_extent = cut.row_dim >= 0 ? s.dims[cut.row_dim] : 1;
+    if (blocking.kind == Blocking::Kind::flat) return (total / s.columns() + blocking.rows - 1) / blocking.rows;
+    const std::int64_t row_extent = blocking.row_dim >= 0 ? s.dims[blocking.row_dim] : 1;
     const std::int64_t outer = total / s.columns() / row_extent;
-    return outer * ((row_extent + cut.rows - 1) / cut.rows) * ((s.columns() + cut.columns - 1) / cut.columns);
+    return outer * ((row_extent + blocking.rows - 1) / blocking.rows) *
+           ((s.columns() + blocking.columns - 1) / blocking.columns);
   }
 
  private:
   // ---------------------------------------------------------------------------------------------------- long rows
 
-  // Sets the byte offsets of row number `outer`, counted over all dimensions except the last and cut_.row_dim. Returns
-  // its row-major position.
+  // Sets the byte offsets of row number `outer`, counted over all dimensions except the last and blocking_.row_dim.
+  // Returns its row-major position.
   std::int64_t locate(std::int64_t outer, std::int64_t* offsets) const {
     std::int64_t linear = 0, weight = s_.columns();
     std::fill(offsets, offsets + s_.tensor_count, 0);
     for (int d = s_.rank - 2; d >= 0; --d) {
-      if (d != cut_.row_dim) {
+      if (d != blocking_.row_dim) {
         const std::int64_t index = outer % s_.dims[d];
         outer /= s_.dims[d];
         linear += index * weight;
@@ -104,24 +106,24 @@ class Worker {
 
   std::int64_t row_weight() const {
     std::int64_t weight = 1;
-    for (int d = s_.rank - 1; cut_.row_dim >= 0 && d > cut_.row_dim; --d) weight *= s_.dims[d];
+    for (int d = s_.rank - 1; blocking_.row_dim >= 0 && d > blocking_.row_dim; --d) weight *= s_.dims[d];
     return weight;
   }
 
   void run_rows(std::int64_t begin, std::int64_t end) {
-    const std::int64_t row_extent = cut_.row_dim >= 0 ? s_.dims[cut_.row_dim] : 1;
-    const std::int64_t across = (s_.columns() + cut_.columns - 1) / cut_.columns;
-    const std::int64_t down = (row_extent + cut_.rows - 1) / cut_.rows;
+    const std::int64_t row_extent = blocking_.row_dim >= 0 ? s_.dims[blocking_.row_dim] : 1;
+    const std::int64_t across = (s_.columns() + blocking_.columns - 1) / blocking_.columns;
+    const std::int64_t down = (row_extent + blocking_.rows - 1) / blocking_.rows;
     const std::int64_t weight = row_weight();
     std::int64_t offsets[max_tensors], linear = 0, located = -1;
-    if (cut_.row_dim < 0 && cut_.staged == 0) return run_stretches(begin, end, across);
+    if (blocking_.row_dim < 0 && blocking_.staged == 0) return run_stretches(begin, end, across);
     for (std::int64_t block = begin; block < end; ++block) {
       const std::int64_t outer = block / across / down;
       if (outer != located) linear = locate(outer, offsets);
       located = outer;
-      const std::int64_t row = block / across % down * cut_.rows, column = block % across * cut_.columns;
-      run_block(offsets, row, std::min(cut_.rows, row_extent - row), column,
-                std::min(cut_.columns, s_.columns() - column), linear + row * weight + column, weight);
+      const std::int64_t row = block / across % down * blocking_.rows, column = block % across * blocking_.columns;
+      run_block(offsets, row, std::min(blocking_.rows, row_extent - row), column,
+                std::min(blocking_.columns, s_.columns() - column), linear + row * weight + column, weight);
     }
   }
 
@@ -131,16 +133,16 @@ class Worker {
     Moving moving[max_tensors];
     std::size_t moving_count = 0;
     for (std::size_t t = 0; t < s_.tensor_count; ++t) {
-      const std::int64_t step = cut_.columns * s_.column_stride(t);
+      const std::int64_t step = blocking_.columns * s_.column_stride(t);
       if (step != 0) moving[moving_count++] = {t, step, t < data_.input_count && s_.prefetches(t)};
     }
     for (std::int64_t block = begin; block < end;) {
-      const std::int64_t linear = locate(block / across, offsets), column = block % across * cut_.columns;
+      const std::int64_t linear = locate(block / across, offsets), column = block % across * blocking_.columns;
       for (std::size_t t = 0; t < s_.tensor_count; ++t) {
         places_[t] = s_.data[t] + offsets[t] + column * s_.column_stride(t);
       }
       const std::int64_t pieces = std::min(across - block % across, end - block);
-      run_stretch(moving, moving_count, linear + column, std::min(pieces * cut_.columns, s_.columns() - column));
+      run_stretch(moving, moving_count, linear + column, std::min(pieces * blocking_.columns, s_.columns() - column));
       block += pieces;
     }
   }
@@ -152,8 +154,8 @@ class Worker {
   };
 
   void run_stretch(const Moving* moving, std::size_t moving_count, std::int64_t first, std::int64_t length) {
-    for (std::int64_t at = 0; at < length; at += cut_.columns) {
-      const std::int64_t n = std::min(cut_.columns, length - at);
+    for (std::int64_t at = 0; at < length; at += blocking_.columns) {
+      const std::int64_t n = std::min(blocking_.columns, length - at);
       for (std::size_t k = 0; k < moving_count; ++k) {
         const Moving& m = moving[k];
         if (m.prefetched) prefetch(static_cast<char*>(places_[m.tensor]) + pieces_ahead * m.step, m.step);
@@ -175,13 +177,13 @@ class Worker {
     char* origin[max_tensors];
     for (std::size_t t = 0; t < s_.tensor_count; ++t) {
       origin[t] = s_.data[t] + offsets[t] + column * s_.column_stride(t) + (row ? row * row_stride(t) : 0);
-      if (t >= data_.input_count || !cut_.is_staged(t)) continue;
+      if (t >= data_.input_count || !blocking_.is_staged(t)) continue;
       const std::int64_t size = s_.sizes[t];
       move_block({stage_[t], n * size, size}, {origin[t], row_stride(t), s_.column_stride(t)}, rows, n, size);
     }
     for (std::int64_t r = 0; r < rows; ++r) {
       for (std::size_t t = 0; t < s_.tensor_count; ++t) {
-        const bool staged = t < data_.input_count && cut_.is_staged(t);
+        const bool staged = t < data_.input_count && blocking_.is_staged(t);
         places_[t] = staged ? stage_[t] + r * n * s_.sizes[t] : origin[t] + (r ? r * row_stride(t) : 0);
       }
       run_tile(plan_, data_, places_, first + r * weight, n);
@@ -191,7 +193,7 @@ class Worker {
     }
   }
 
-  std::int64_t row_stride(std::size_t t) const { return cut_.row_dim >= 0 ? s_.strides[t][cut_.row_dim] : 0; }
+  std::int64_t row_stride(std::size_t t) const { return blocking_.row_dim >= 0 ? s_.strides[t][blocking_.row_dim] : 0; }
 
   void deliver_row(std::size_t o, std::int64_t n) {
     const std::size_t t = data_.input_count + o;
@@ -240,16 +242,16 @@ class Worker {
   void run_flat(std::int64_t begin, std::int64_t end) {
     const std::int64_t all_rows = s_.count() / s_.columns();
     for (std::size_t t = 0; t < data_.input_count; ++t) {
-      if (cut_.is_staged(t)) places_[t] = stage_[t];
-      if (cut_.periodic >> t & 1) gather(t, 0, std::min(cut_.rows, all_rows));
+      if (blocking_.is_staged(t)) places_[t] = stage_[t];
+      if (blocking_.periodic >> t & 1) gather(t, 0, std::min(blocking_.rows, all_rows));
     }
     for (std::int64_t block = begin; block < end; ++block) {
-      const std::int64_t row = block * cut_.rows, rows = std::min(cut_.rows, all_rows - row);
+      const std::int64_t row = block * blocking_.rows, rows = std::min(blocking_.rows, all_rows - row);
       const std::int64_t first = row * s_.columns(), n = rows * s_.columns();
       for (std::size_t t = 0; t < s_.tensor_count; ++t) {
         const bool is_input = t < data_.input_count;
-        if (is_input && cut_.is_staged(t)) {
-          if (!(cut_.periodic >> t & 1)) gather(t, row, rows);
+        if (is_input && blocking_.is_staged(t)) {
+          if (!(blocking_.periodic >> t & 1)) gather(t, row, rows);
         } else if (!is_input || plan_.classes.input(t) == Access::varies) {
           places_[t] = s_.data[t] + first * s_.sizes[t];
         }
@@ -270,7 +272,7 @@ class Worker {
 
   const Plan& plan_;
   const Space& s_;
-  const Cut& cut_;
+  const Blocking& blocking_;
   const LaunchData& data_;
   char* stage_[max_tensors];
   void* places_[max_places];
@@ -294,7 +296,8 @@ void run_segment(const Plan& plan, const LaunchData& data, void** places, char* 
   run_tile(plan, data, places, first, n);
 }
 
-void execute(const lks_host_api& api, const Plan& plan, const Space& space, const Cut& cut, const LaunchData& data) {
+void execute(const lks_host_api& api, const Plan& plan, const Space& space, const Blocking& blocking,
+             const LaunchData& data) {
   Cells cells;
   {
     void* places[max_places];
@@ -304,9 +307,9 @@ void execute(const lks_host_api& api, const Plan& plan, const Space& space, cons
   std::int64_t bytes = 0;
   for (std::size_t t = 0; t < space.tensor_count; ++t) bytes += space.sizes[t];
   const double ns_per_element = plan.ns_per_element + 0.03 * static_cast<double>(bytes);
-  const double ns_per_block = ns_per_element * static_cast<double>(cut.rows * cut.columns);
-  parallel(api, Worker::block_count(space, cut), grain_for(ns_per_block),
-           [&](std::int64_t begin, std::int64_t end) { Worker(plan, space, cut, data, cells).run(begin, end); });
+  const double ns_per_block = ns_per_element * static_cast<double>(blocking.rows * blocking.columns);
+  parallel(api, Worker::block_count(space, blocking), grain_for(ns_per_block),
+           [&](std::int64_t begin, std::int64_t end) { Worker(plan, space, blocking, data, cells).run(begin, end); });
 }
 
 }  // namespace cpu

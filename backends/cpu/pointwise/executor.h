@@ -7,7 +7,7 @@
 namespace cpu {
 
 /// How a space is split. A block is `rows` × `columns` elements; columns run along the innermost dimension.
-struct Cut {
+struct Blocking {
   enum class Kind : std::uint8_t {
     rows,  // a segment is a piece of one row; a block may hold pieces of several rows, for fast transposition
     flat,  // rows are short: a segment is several consecutive whole rows
@@ -22,14 +22,14 @@ struct Cut {
 };
 
 /// The kind of split that suits a space.
-Cut::Kind preferred_kind(const Space& space);
+Blocking::Kind preferred_kind(const Space& space);
 
 /// Splits a space in the given way, except for the blocks' extents, and sets the classes that its tensors have then.
-Cut make_cut(Cut::Kind kind, const Space& space, std::size_t input_count, Classes& classes);
+Blocking make_blocking(Blocking::Kind kind, const Space& space, std::size_t input_count, Classes& classes);
 
 /// Sets the blocks' extents, for tiles of at most `tile` elements. Returns false if a tile must hold whole rows but
 /// they are too long.
-bool size_blocks(Cut& cut, const Space& space, std::size_t input_count, std::int64_t tile);
+bool size_blocks(Blocking& blocking, const Space& space, std::size_t input_count, std::int64_t tile);
 
 /// The data of a launch besides the space.
 struct LaunchData {
@@ -54,6 +54,7 @@ void run_segment(const Plan& plan, const LaunchData& data, void** places, char* 
                  std::int64_t n);
 
 /// Runs all blocks, on as many threads as the work is worth.
-void execute(const lks_host_api& api, const Plan& plan, const Space& space, const Cut& cut, const LaunchData& data);
+void execute(const lks_host_api& api, const Plan& plan, const Space& space, const Blocking& blocking,
+             const LaunchData& data);
 
 }  // namespace cpu

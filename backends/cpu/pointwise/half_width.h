@@ -11,7 +11,7 @@
 
 namespace cpu {
 
-inline float widen(Half h) {
+inline float to_float(Half h) {
   const std::uint32_t magnitude = h.bits & 0x7fffu, sign = static_cast<std::uint32_t>(h.bits & 0x8000u) << 16;
   // With the bits shifted to the place of a float's exponent and mantissa, the value is too small by a factor of 2^112.
   // The product is exact, also for denormals.
@@ -21,7 +21,7 @@ inline float widen(Half h) {
   return std::bit_cast<float>(bits | sign);
 }
 
-inline float widen(BFloat b) { return std::bit_cast<float>(static_cast<std::uint32_t>(b.bits) << 16); }
+inline float to_float(BFloat b) { return std::bit_cast<float>(static_cast<std::uint32_t>(b.bits) << 16); }
 
 inline Half narrow_to_half(float x) {
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(x), sign = bits >> 16 & 0x8000u,
@@ -91,7 +91,7 @@ To saturate(From x) {
 template <class To, class From>
 To convert_value(From x) {
   if constexpr (std::is_same_v<From, Half> || std::is_same_v<From, BFloat>) {
-    return convert_value<To>(widen(x));
+    return convert_value<To>(to_float(x));
   } else if constexpr (std::is_same_v<From, Bool8>) {
     return convert_value<To>(x.byte);
   } else if constexpr (std::is_same_v<To, Bool8>) {

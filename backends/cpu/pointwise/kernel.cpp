@@ -142,12 +142,13 @@ class PointwiseKernel : public lks_kernel {
     host::TensorView tensors[max_tensors];
     for (std::size_t t = 0; t < inputs_ + outputs_; ++t) tensors[t] = view(launch, t);
     const Space space = make_space(tensors, inputs_ + outputs_, tensors[inputs_]);
-    if (!run_cut(preferred_kind(space), space, launch, count)) run_cut(Cut::Kind::rows, space, launch, count);
+    if (!run_blocked(preferred_kind(space), space, launch, count))
+      run_blocked(Blocking::Kind::rows, space, launch, count);
   }
 
-  bool run_cut(Cut::Kind kind, const Space& space, const lks_launch& launch, std::int64_t count) const {
+  bool run_blocked(Blocking::Kind kind, const Space& space, const lks_launch& launch, std::int64_t count) const {
     Classes classes;
-    Cut cut = make_cut(kind, space, inputs_, classes);
+    Blocking blocking = make_blocking(kind, space, inputs_, classes);
     LaunchData data = data_of(launch);
     for (std::size_t o = 0; o < outputs_; ++o) {
       const bool large = count * space.sizes[inputs_ + o] >= stream_threshold();
@@ -157,8 +158,8 @@ class PointwiseKernel : public lks_kernel {
     }
     std::unique_ptr<const Plan> temporary;
     const Plan& plan = plan_for(classes, temporary);
-    if (!size_blocks(cut, space, inputs_, plan.tile)) return false;
-    execute(api_, plan, space, cut, data);
+    if (!size_blocks(blocking, space, inputs_, plan.tile)) return false;
+    execute(api_, plan, space, blocking, data);
     return true;
   }
 

@@ -13,7 +13,7 @@ bool is_float(lks_dtype t) { return t == LKS_F32 || t == LKS_F64 || is_short(t);
 std::string call(const std::string& function, const std::string& a) { return function + "(" + a + ")"; }
 
 // A half-width float converted to f32; anything else unchanged.
-std::string widened(lks_dtype t, const std::string& v) {
+std::string promoted(lks_dtype t, const std::string& v) {
   if (t == LKS_F16) return call("half_to_float", v);
   if (t == LKS_BF16) return call("bfloat_to_float", v);
   return v;
@@ -49,7 +49,7 @@ std::string to_short(lks_dtype from, lks_dtype to, const std::string& v) {
                            : "long_to_" + target + "(int64_t(" + v + "))";
 }
 
-// `v` is an f64, or an f32 (a half-width float has been widened).
+// `v` is an f64, or an f32 (a half-width float has been promoted).
 std::string float_to_float(lks_dtype from, lks_dtype to, const std::string& v) {
   if ((from == LKS_F64) == (to == LKS_F64)) return v;
   return call(to == LKS_F64 ? "to_double" : "to_float", v);
@@ -57,7 +57,7 @@ std::string float_to_float(lks_dtype from, lks_dtype to, const std::string& v) {
 
 std::string convert(const Dialect& dialect, lks_dtype from, lks_dtype to, const std::string& v) {
   if (from == to) return v;
-  const std::string wide = widened(from, v);
+  const std::string wide = promoted(from, v);
   if (to == LKS_BOOL) {
     if (is_float(from))
       return "!is_equal(" + wide + ", " + (from == LKS_F64 ? dialect.zero_f64 : dialect.zero_f32) + ")";
@@ -117,7 +117,7 @@ std::string compare(std::uint32_t opcode, lks_dtype t, const std::string& a, con
   if (t == LKS_BOOL && (opcode == LKS_INSTR_LT || opcode == LKS_INSTR_LE)) {
     return opcode == LKS_INSTR_LT ? "(!" + a + " && " + b + ")" : "(!" + a + " || " + b + ")";
   }
-  const std::string x = widened(t, a), y = widened(t, b), both = "(" + x + ", " + y + ")";
+  const std::string x = promoted(t, a), y = promoted(t, b), both = "(" + x + ", " + y + ")";
   if (is_float(t)) {
     switch (opcode) {
       case LKS_INSTR_LT: return "is_less" + both;

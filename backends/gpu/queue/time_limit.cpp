@@ -14,7 +14,7 @@ TimeLimit TimeLimit::from(const lks_host_api& host, const char* option) {
   double seconds = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
   if (error != std::errc{} || end != text.data() + text.size() || !(seconds >= 1e-6 && seconds < 1e9)) {
-    raise(LKS_INVALID_ARGUMENT, DRIVER_WHERE, "%s=\"%.40s\" is no number of seconds from 1e-6 on", option,
+    raise(LKS_INVALID_ARGUMENT, DRIVER_WHERE, "%s=\"%.40s\" is not a number of seconds from 1e-6 on", option,
           text.c_str());
   }
   return {option, static_cast<std::uint64_t>(seconds * 1e9)};

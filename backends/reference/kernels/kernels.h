@@ -1,4 +1,4 @@
-// The makers of the core kernels, for the rows of the kernel table.
+// The kernel table, and the functions that make its kernels: those of kernels.def.
 #pragma once
 
 #include <memory>
@@ -12,24 +12,9 @@ namespace reference {
 using common::KernelRequest;
 using Out = std::unique_ptr<lks_kernel>*;
 
-lks_status make_pointwise(const KernelRequest& request, Out out);
-lks_status make_copy(const KernelRequest& request, Out out);
-lks_status make_sum(const KernelRequest& request, Out out);
-lks_status make_max(const KernelRequest& request, Out out);
-lks_status make_min(const KernelRequest& request, Out out);
-lks_status make_argmax(const KernelRequest& request, Out out);
-lks_status make_matmul(const KernelRequest& request, Out out);
-lks_status make_conv2d(const KernelRequest& request, Out out);
-lks_status make_conv2d_backward_input(const KernelRequest& request, Out out);
-lks_status make_conv2d_backward_filter(const KernelRequest& request, Out out);
-lks_status make_max_pool2d(const KernelRequest& request, Out out);
-lks_status make_max_pool2d_backward(const KernelRequest& request, Out out);
-lks_status make_avg_pool2d(const KernelRequest& request, Out out);
-lks_status make_avg_pool2d_backward(const KernelRequest& request, Out out);
-lks_status make_gather(const KernelRequest& request, Out out);
-lks_status make_scatter_add(const KernelRequest& request, Out out);
-lks_status make_argsort(const KernelRequest& request, Out out);
-lks_status make_random_bits(const KernelRequest& request, Out out);
+#define KERNEL(op, variant, make) lks_status make(const KernelRequest& request, Out out);
+#include "backends/reference/kernels/kernels.def"
+#undef KERNEL
 
 std::span<const common::KernelRow> kernels();
 

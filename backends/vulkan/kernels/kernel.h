@@ -48,53 +48,21 @@ lks_status require_dense(const KernelRequest& request);
 
 std::span<const common::KernelRow> kernels();
 
-lks_status make_pointwise_linear(const KernelRequest& request, Out out);
-lks_status make_pointwise_strided(const KernelRequest& request, Out out);
-lks_status make_copy(const KernelRequest& request, Out out);
 /// The algorithm of a reduction, chosen by size (kernels/reduce.cpp): one invocation per output; workgroups that reduce
 /// tiles of outputs; workgroups that reduce segments of few outputs, which a second dispatch joins.
 enum class ReduceForm { serial, tiles, segments };
-template <ReduceForm form>
-lks_status make_sum(const KernelRequest& request, Out out);
-template <ReduceForm form>
-lks_status make_mean(const KernelRequest& request, Out out);
-template <ReduceForm form>
-lks_status make_max(const KernelRequest& request, Out out);
-template <ReduceForm form>
-lks_status make_min(const KernelRequest& request, Out out);
-template <ReduceForm form>
-lks_status make_argmax(const KernelRequest& request, Out out);
 /// The algorithm of a matrix product, or of a convolution as a matrix product: shaders/product_*.glsl,
 /// conv_depthwise.comp, conv_filter_depthwise.comp.
 enum class ProductAlgorithm : std::uint8_t { element, lanes, blocks, subgroups, matrices, depthwise };
-template <ProductAlgorithm algorithm>
-lks_status make_matmul(const KernelRequest& request, Out out);
-template <ProductAlgorithm algorithm>
-lks_status make_conv2d(const KernelRequest& request, Out out);
-template <ProductAlgorithm algorithm>
-lks_status make_conv2d_backward_input(const KernelRequest& request, Out out);
-template <ProductAlgorithm algorithm>
-lks_status make_conv2d_backward_filter(const KernelRequest& request, Out out);
-lks_status make_max_pool2d(const KernelRequest& request, Out out);
-lks_status make_max_pool2d_backward(const KernelRequest& request, Out out);
-lks_status make_max_pool2d_gather(const KernelRequest& request, Out out);
-lks_status make_avg_pool2d(const KernelRequest& request, Out out);
-lks_status make_avg_pool2d_backward(const KernelRequest& request, Out out);
 /// One invocation per row, or workgroups that take several short rows or one long one.
 enum class SoftmaxForm { serial, rows };
-template <SoftmaxForm form>
-lks_status make_softmax(const KernelRequest& request, Out out);
-template <SoftmaxForm form>
-lks_status make_log_softmax(const KernelRequest& request, Out out);
-template <SoftmaxForm form>
-lks_status make_sparse_cross_entropy(const KernelRequest& request, Out out);
-template <SoftmaxForm form>
-lks_status make_cross_entropy(const KernelRequest& request, Out out);
-lks_status make_gather(const KernelRequest& request, Out out);
-lks_status make_scatter_add_walk(const KernelRequest& request, Out out);
-lks_status make_scatter_add_sorted(const KernelRequest& request, Out out);
-lks_status make_one_hot(const KernelRequest& request, Out out);
-lks_status make_argsort(const KernelRequest& request, Out out);
-lks_status make_random_bits(const KernelRequest& request, Out out);
+
+#define KERNEL(op, variant, make) lks_status make(const KernelRequest& request, Out out);
+#define KERNEL_FORM(op, variant, make, Form, form) \
+  template <Form>                                  \
+  lks_status make(const KernelRequest& request, Out out);
+#include "backends/vulkan/kernels/kernels.def"
+#undef KERNEL_FORM
+#undef KERNEL
 
 }  // namespace vulkan

@@ -11,7 +11,7 @@ void main() {
   Params p = load_params();
   const uint64_t position = ITEM_NUMBER;
   if (position >= p.count) return;
-  const Place at = place_of(position, p.height, p.width, p.channels);
+  const Pixel at = pixel_of(position, p.height, p.width, p.channels);
   int first_row, end_row, first_column, end_column;
   windows_over(at.row, p.top, p.window_height, p.stride_height, p.pooled_height, first_row, end_row);
   windows_over(at.column, p.left, p.window_width, p.stride_width, p.pooled_width, first_column, end_column);

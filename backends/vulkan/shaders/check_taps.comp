@@ -11,7 +11,7 @@ layout(local_size_x = 256) in;
 #include "window.glsl"
 
 int64_t index_at(Params p, uint64_t at) {
-  return position_of_tap(p, place_of(at, p.pooled_height, p.pooled_width, p.channels), (Ints(p.b) + at).v);
+  return position_of_tap(p, pixel_of(at, p.pooled_height, p.pooled_width, p.channels), (Ints(p.b) + at).v);
 }
 bool is_outside(Params p, uint64_t at) {
   const int64_t index = index_at(p, at);

@@ -12,7 +12,7 @@ void main() {
   Params p = load_params();
   const uint64_t position = ITEM_NUMBER;
   if (position >= p.count) return;
-  const Place at = place_of(position, p.pooled_height, p.pooled_width, p.channels);
+  const Pixel at = pixel_of(position, p.pooled_height, p.pooled_width, p.channels);
   const int top = at.row * p.stride_height - p.top, left = at.column * p.stride_width - p.left;
   int first_row, end_row, first_column, end_column;
   taps_inside(top, p.window_height, p.height, first_row, end_row);

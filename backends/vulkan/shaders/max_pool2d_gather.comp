@@ -12,7 +12,7 @@ void main() {
   Params p = load_params();
   const uint64_t position = ITEM_NUMBER;
   if (position >= p.count) return;
-  const Place at = place_of(position, p.pooled_height, p.pooled_width, p.channels);
+  const Pixel at = pixel_of(position, p.pooled_height, p.pooled_width, p.channels);
   const int64_t from = position_of_tap(p, at, (Ints(p.b) + position).v);
   (UNITS(p.c) + position).v = (UNITS(p.a) + uint64_t(from)).v;
 }

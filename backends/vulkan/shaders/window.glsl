@@ -23,14 +23,14 @@ PUSHED_PARAMS(Params)
 #endif
 
 // The indices of a row-major position in a tensor (N, height, width, channels).
-struct Place {
+struct Pixel {
   uint64_t image;
   int row, column;
   uint channel;
 };
 
-Place place_of(uint64_t position, int height, int width, uint channels) {
-  Place at;
+Pixel pixel_of(uint64_t position, int height, int width, uint channels) {
+  Pixel at;
   at.channel = uint(take_digit(position, channels));
   at.column = int(take_digit(position, width));
   at.row = int(take_digit(position, height));
@@ -38,7 +38,7 @@ Place place_of(uint64_t position, int height, int width, uint channels) {
   return at;
 }
 
-uint64_t position_of(Place at, int row, int column, int height, int width, uint channels) {
+uint64_t position_of(Pixel at, int row, int column, int height, int width, uint channels) {
   return ((at.image * height + row) * width + column) * channels + at.channel;
 }
 
@@ -56,7 +56,7 @@ void windows_over(int place, int padding, int window, int stride, int pooled, ou
 }
 
 // The position in the image of a window's tap, without regard to borders: taps are data and may have any value.
-int64_t position_of_tap(Params p, Place window, int tap) {
+int64_t position_of_tap(Params p, Pixel window, int tap) {
   const int row = tap / p.window_width, column = tap - row * p.window_width;
   const int64_t h = int64_t(window.row) * p.stride_height - p.top + row;
   const int64_t w = int64_t(window.column) * p.stride_width - p.left + column;
