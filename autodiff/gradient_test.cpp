@@ -480,7 +480,7 @@ TEST_P(ReversePass, EachReasonWhyThereIsNoGradientIsNamed) {
   EXPECT_EQ(error->headline().find("a number that was read"), std::string::npos) << "it was read later";
 }
 
-TEST_P(ReversePass, OfSeveralCutsTheFirstIsNamed) {
+TEST_P(ReversePass, OfSeveralPathEndsTheFirstIsNamed) {
   const Variable x(ones({3}), "x");
   GradientTape tape({.persistent = true});
   const Tensor first = stop_gradient(x * 2.0f);

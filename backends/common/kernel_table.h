@@ -51,6 +51,10 @@ struct KernelRow {
   lks_status (*make)(const KernelRequest& request, std::unique_ptr<lks_kernel>* out);
 };
 
+/// The row of the kernel that `make` makes for op LKS_OP_<op>.
+#define KERNEL_ROW(op, variant, make) \
+  ::common::KernelRow { LKS_OP_##op, LKS_OP_##op##_VERSION, variant, &make }
+
 /// Everything that a driver offers: its rows, and the math modes (1 << LKS_MODE_*) of its device.
 struct KernelTable {
   std::span<const KernelRow> rows;

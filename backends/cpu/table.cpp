@@ -6,7 +6,7 @@ namespace cpu {
 
 std::span<const common::KernelRow> kernels() {
   static constexpr std::array rows = {
-#define KERNEL(op, variant, make) common::KernelRow{LKS_OP_##op, LKS_OP_##op##_VERSION, variant, &make},
+#define KERNEL(op, variant, make) KERNEL_ROW(op, variant, make),
 #include "backends/cpu/kernels.def"
 #undef KERNEL
   };

@@ -64,7 +64,8 @@ Blocking::Kind preferred_kind(const Space& s) {
 Blocking make_blocking(Blocking::Kind kind, const Space& s, std::size_t input_count, Classes& classes) {
   Blocking blocking;
   blocking.kind = kind;
-  kind == Blocking::Kind::rows ? classify_rows(s, input_count, blocking, classes) : classify_flat(s, input_count, blocking, classes);
+  kind == Blocking::Kind::rows ? classify_rows(s, input_count, blocking, classes)
+                               : classify_flat(s, input_count, blocking, classes);
   return blocking;
 }
 

@@ -27,7 +27,7 @@ lks_status require_dense(const KernelRequest& request) {
 namespace {
 
 constexpr std::array rows = {
-#define KERNEL(op, variant, make) common::KernelRow{LKS_OP_##op, LKS_OP_##op##_VERSION, variant, &make},
+#define KERNEL(op, variant, make) KERNEL_ROW(op, variant, make),
 #define KERNEL_FORM(op, variant, make, Form, form) KERNEL(op, variant, make<Form::form>)
 #include "backends/vulkan/kernels/kernels.def"
 #undef KERNEL_FORM
