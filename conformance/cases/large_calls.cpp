@@ -283,8 +283,8 @@ std::vector<std::int64_t> sizes_of(const TestCase& t) {
   for (int k = 1; k <= (main ? 12 : 7); ++k) {
     for (std::int64_t offset : {-1, 0, 1}) sizes.push_back((std::int64_t{1} << k) + offset);
   }
-  // An op and dtype gets one of the three sizes around each larger power of two. Counters of 20 to 24 bits end below the
-  // largest size of ops that do little per element, those of 20 to 22 bits below that of other ops.
+  // An op and dtype gets one of the three sizes around each larger power of two. Counters of 20 to 24 bits end below
+  // the largest size of ops that do little per element, those of 20 to 22 bits below that of other ops.
   for (int k = main ? 13 : 8; k <= (main ? 20 : 14); ++k) {
     sizes.push_back((std::int64_t{1} << k) + static_cast<std::int64_t>((hash + static_cast<unsigned>(k)) % 3) - 1);
   }

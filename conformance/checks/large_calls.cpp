@@ -21,8 +21,8 @@
 namespace lockstep::conformance {
 namespace {
 
-// The values of a case. For large inputs only the random values, which the tensor repeats; but not if the answer lies in
-// one place.
+// The values of a case. For large inputs only the random values, which the tensor repeats; but not if the answer lies
+// in one place.
 std::vector<RefArray> drawn_inputs(const TestCase& t) {
   if (t.values == Values::extremes) return case_inputs(t);
   TestCase small = t;
