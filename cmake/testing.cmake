@@ -72,12 +72,14 @@ function(conformance_run name)
   conformance_test(${name} "${labels}" "${arg_SHARD}")
 endfunction()
 
-# Adds one test for conformance_run. It reads the arguments that conformance_run has parsed.
+# Adds one test for conformance_run. It reads the arguments that conformance_run has parsed. The report goes to
+# reports/<name> in the build folder.
 function(conformance_test name labels shard)
   if(shard)
     set(shard --shard ${shard})
   endif()
-  add_test(NAME conformance_${name} COMMAND lockstep_cli conformance ${arg_UNPARSED_ARGUMENTS} ${shard} ${timeout_option})
+  add_test(NAME conformance_${name} COMMAND lockstep_cli conformance ${arg_UNPARSED_ARGUMENTS} ${shard} ${timeout_option}
+           --report ${PROJECT_BINARY_DIR}/reports/${name})
   set_tests_properties(conformance_${name} PROPERTIES LABELS "${labels}" ENVIRONMENT "${arg_ENVIRONMENT}"
     TIMEOUT ${seconds_for_conformance})
   if(arg_MAY_BE_ABSENT)

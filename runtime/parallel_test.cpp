@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
 #include <thread>
 #include <utility>
@@ -34,6 +35,20 @@ TEST_F(ParallelTest, SmallWorkStaysOnTheCallersThread) {
   set_thread_count(4);
   const auto caller = std::this_thread::get_id();
   parallel_for(100, 1000, [&](std::int64_t, std::int64_t) { EXPECT_EQ(std::this_thread::get_id(), caller); });
+}
+
+TEST_F(ParallelTest, PiecesRunAtTheSameTime) {
+  constexpr int threads = 3;
+  set_thread_count(threads);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  std::atomic<int> started{0}, met{0};
+  parallel_for(threads, 1, [&](std::int64_t, std::int64_t) {
+    // With fewer threads, one piece would begin only after another has ended.
+    ++started;
+    while (started < threads && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    met += started == threads;
+  });
+  EXPECT_EQ(met, threads);
 }
 
 TEST_F(ParallelTest, NestedCallsStayOnTheirThread) {

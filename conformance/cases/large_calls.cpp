@@ -56,7 +56,10 @@ std::optional<OpCase> with_long(const OpDef& op, const Base& base, std::size_t g
 
 // Whether the op does little per element.
 bool is_cheap(const OpDef& op) {
-  return op.name == "sum" || op.name == "copy" || op.name == "max" || op.name == "argmax" || op.name == "random_bits";
+  for (const char* name : {"sum", "copy", "max", "min", "argmax", "gather", "random_bits"}) {
+    if (op.name == name) return true;
+  }
+  return false;
 }
 
 // One extent beyond 20-bit counters, or beyond 24-bit counters for ops that do little per element.
@@ -112,13 +115,13 @@ void add_repeats(Collector& out, const OpDef& op, const std::vector<Base>& bases
 // Huge extents of the first base that can have them; if `few`, one extent of cheap ops only.
 void add_huge(Collector& out, const OpDef& op, const std::vector<Base>& bases, bool few) {
   if (few && !is_cheap(op)) return;
-  const bool sums = op.error_class == ErrorClass::sum;
+  const bool chooses = op.name == "max" || op.name == "min" || op.name == "argmax";
+  const Values values = op.error_class == ErrorClass::sum ? Values::exact : chooses ? Values::extremes : Values::drawn;
   for (const Base& base : bases) {
     bool found = false;
     for (std::size_t g = 0; g < base.groups.size() && !(few && found); ++g) {
       const auto c = huge(op, base, g);
-      if (c)
-        out.add("beside", c, Layout::dense, sums && applies(Values::exact, op, *c) ? Values::exact : Values::drawn);
+      if (c) out.add("beside", c, Layout::dense, applies(values, op, *c) ? values : Values::drawn);
       found = found || c;
     }
     if (found || op.pointwise()) return;
@@ -280,11 +283,18 @@ std::vector<std::int64_t> sizes_of(const TestCase& t) {
   for (int k = 1; k <= (main ? 12 : 7); ++k) {
     for (std::int64_t offset : {-1, 0, 1}) sizes.push_back((std::int64_t{1} << k) + offset);
   }
-  // An op and dtype gets one of the three sizes around each larger power of two. Only a few get the largest sizes.
+  // An op and dtype gets one of the three sizes around each larger power of two. Counters of 20 to 24 bits end below
+  // the largest size of ops that do little per element, those of 20 to 22 bits below that of other ops.
   for (int k = main ? 13 : 8; k <= (main ? 20 : 14); ++k) {
     sizes.push_back((std::int64_t{1} << k) + static_cast<std::int64_t>((hash + static_cast<unsigned>(k)) % 3) - 1);
   }
-  if (main && hash % 5 == 0) sizes.push_back((std::int64_t{1} << (21 + hash / 5 % 4)) + (hash / 20 % 2 ? 1 : -1));
+  const bool cheap = t.op->error_class <= ErrorClass::rounded;
+  if (t.dtype() == DType::f32) {
+    sizes.push_back((std::int64_t{1} << (cheap ? 24 : 22)) + 1 + static_cast<std::int64_t>(hash % 3));
+  }
+  if (t.dtype() == DType::i32 && hash % 5 == 0) {
+    sizes.push_back((std::int64_t{1} << (21 + hash / 5 % 4)) + (hash / 20 % 2 ? 1 : -1));
+  }
   return sizes;
 }
 

@@ -39,6 +39,13 @@ void last_element_lost(const Call& call) {
   without_last(call, -1, out.count() > most && out.rank == 1);
 }
 
+// Of more than 2^24 results the last slice is not written.
+void gather_beyond_24_bits_not_written(const Call& call) { without_last(call, 0, call.view(2).dims[0] > (1 << 24)); }
+// The same in programs whose first operand is a condition.
+void choices_beyond_24_bits_not_written(const Call& call) {
+  call.inputs() > 0 && call.view(0).dtype == LKS_BOOL ? last_element_lost<(1 << 24)>(call) : call.run();
+}
+
 // The last row of images with more than 32 rows.
 void pool_gradient_loses_last_row(const Call& call) {
   const std::size_t out = call.inputs();
@@ -135,12 +142,14 @@ void large_scatter_racy(const Call& call) {
 // ------------------------------------------------------------------------------------------------ values and positions
 
 // The last element of long rows is ignored.
-void argmax_ignores_last(const Call& call) {
+template <std::int64_t most>
+void last_candidate_ignored(const Call& call) {
   const auto axis = static_cast<int>(call.desc.attributes<lks_argmax_attrs>().axis);
   Rebound r(call);
-  if (r.dim(0, axis) > 1024) --r.dim(0, axis);
+  if (r.dim(0, axis) > most) --r.dim(0, axis);
   r.run();
 }
+void argmax_ignores_last(const Call& call) { last_candidate_ignored<1024>(call); }
 void fast_argmax_of_others_ignores_last(const Call& call) {
   is_fast(call) && call.view(0).dtype != LKS_F32 ? argmax_ignores_last(call) : call.run();
 }
@@ -155,6 +164,13 @@ void long_integer_max_ignores_last(const Call& call) {
 void max_of_vectors_ignores_last(const Call& call) {
   Rebound r(call);
   if (r.rank(0) == 1 && r.dim(0, 0) > 65536) --r.dim(0, 0);
+  r.run();
+}
+// Of more than 2^24 columns the last is ignored.
+void min_beyond_24_bits_ignored(const Call& call) {
+  Rebound r(call);
+  const int last = r.rank(0) - 1;
+  if (last >= 0 && r.dim(0, last) > (1 << 24) && call.view(1).count() == 1) --r.dim(0, last);
   r.run();
 }
 // The maximum starts from the lowest finite number instead of -inf.
@@ -251,6 +267,10 @@ constexpr KernelFault faults[] = {
     {Mutant::batch_beyond_16_bits_lost, LKS_OP_MATMUL, &batch_beyond_16_bits_lost},
     {Mutant::beyond_19_bits_not_written, LKS_OP_POINTWISE, &last_element_lost<(1 << 19)>},
     {Mutant::copy_beyond_24_bits_not_written, LKS_OP_COPY, &last_element_lost<(1 << 24)>},
+    {Mutant::gather_beyond_24_bits_not_written, LKS_OP_GATHER, &gather_beyond_24_bits_not_written},
+    {Mutant::choices_beyond_24_bits_not_written, LKS_OP_POINTWISE, &choices_beyond_24_bits_not_written},
+    {Mutant::argmax_beyond_24_bits_ignored, LKS_OP_ARGMAX, &last_candidate_ignored<(1 << 24)>},
+    {Mutant::min_beyond_24_bits_ignored, LKS_OP_MIN, &min_beyond_24_bits_ignored},
     {Mutant::max_pool_gradient_loses_last_row, LKS_OP_MAX_POOL2D_BACKWARD, &pool_gradient_loses_last_row},
     {Mutant::avg_pool_gradient_loses_last_row, LKS_OP_AVG_POOL2D_BACKWARD, &pool_gradient_loses_last_row},
     {Mutant::transpose_loses_last_row, LKS_OP_COPY, &transpose_loses_last_row},

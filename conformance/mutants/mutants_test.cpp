@@ -12,6 +12,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 namespace {
 
@@ -136,16 +137,19 @@ INSTANTIATE_TEST_SUITE_P(All, Killers, testing::ValuesIn(mutants + 2, std::end(m
 
 class StrictDevices : public testing::TestWithParam<MutantLine> {};
 
-// Many mutants fail first in fast mode, which not every device offers. They must fail in strict mode too, unless the
-// fault is in fast mode only.
+// Many mutants fail first in fast or lockstep mode, which not every device offers. They must fail in strict mode too,
+// unless the fault is in the other mode only.
 TEST_P(StrictDevices, TurnMutantsDown) {
   static const std::map<std::string, std::string> killers = read_killers();
   const MutantLine& m = GetParam();
   const auto killer = killers.find(m.name);
-  const bool fails_in_fast_mode = killer != killers.end() && killer->second.find("/fast/") != std::string::npos;
-  const std::string name = m.name, text = m.text;
-  const bool is_of_fast_mode = name.find("fast") != std::string::npos || text.find("fast") != std::string::npos;
-  if (!fails_in_fast_mode || is_of_fast_mode) return;
+  ASSERT_NE(killer, killers.end());
+  const std::string& how = killer->second;
+  const auto has = [](std::string_view text, std::string_view part) { return text.find(part) != text.npos; };
+  const bool names_a_case = has(how, "--case"), concerns_lockstep = m.profile == std::string_view("lockstep");
+  const bool fails_in_another_mode = has(how, "/fast/") || (has(how, "/lockstep/") && !concerns_lockstep);
+  const bool is_of_fast_mode = has(m.name, "fast") || has(m.text, "fast");
+  if ((names_a_case && !fails_in_another_mode) || is_of_fast_mode) return;
   EXPECT_TRUE(is_turned_down(certify(m, suites_and_ops(m) + " --mode strict" + until_one_fails)));
 }
 
