@@ -112,17 +112,27 @@ void add_repeats(Collector& out, const OpDef& op, const std::vector<Base>& bases
   }
 }
 
+// Whether the op chooses one element among many.
+bool chooses_among_many(const OpDef& op, const OpCase& c) {
+  if (op.name != "max" && op.name != "min" && op.name != "argmax") return false;
+  TestCase t;
+  t.op = &op;
+  t.call = c;
+  return line_length(t, c.inputs[0].shape) > 1;
+}
+
 // Huge extents of the first base that can have them; if `few`, one extent of cheap ops only.
 void add_huge(Collector& out, const OpDef& op, const std::vector<Base>& bases, bool few) {
   if (few && !is_cheap(op)) return;
-  const bool chooses = op.name == "max" || op.name == "min" || op.name == "argmax";
-  const Values values = op.error_class == ErrorClass::sum ? Values::exact : chooses ? Values::extremes : Values::drawn;
+  const bool sums = op.error_class == ErrorClass::sum;
   for (const Base& base : bases) {
     bool found = false;
     for (std::size_t g = 0; g < base.groups.size() && !(few && found); ++g) {
       const auto c = huge(op, base, g);
-      if (c) out.add("beside", c, Layout::dense, applies(values, op, *c) ? values : Values::drawn);
-      found = found || c;
+      if (!c) continue;
+      found = true;
+      const Values values = sums ? Values::exact : chooses_among_many(op, *c) ? Values::extremes : Values::drawn;
+      out.add("beside", c, Layout::dense, applies(values, op, *c) ? values : Values::drawn);
     }
     if (found || op.pointwise()) return;
   }
