@@ -33,7 +33,7 @@ lockstep_test(runtime_parts_test
   tensor_test.cpp)
 lockstep_test(parallel_test parallel_test.cpp)
 if(NOT LOCKSTEP_THREADING STREQUAL std)
-  # OpenMP gives fewer threads than the test asks for.
+  # OpenMP gives fewer threads than the test asks for. The test left out needs all of them.
   add_test(NAME parallel_test_of_a_small_team COMMAND parallel_test --gtest_filter=-*AtTheSameTime)
   set_tests_properties(parallel_test_of_a_small_team PROPERTIES LABELS fast ENVIRONMENT OMP_THREAD_LIMIT=2
     TIMEOUT ${seconds_for_test})

@@ -112,13 +112,17 @@ void add_repeats(Collector& out, const OpDef& op, const std::vector<Base>& bases
   }
 }
 
-// Whether the op chooses one element among many.
-bool chooses_among_many(const OpDef& op, const OpCase& c) {
-  if (op.name != "max" && op.name != "min" && op.name != "argmax") return false;
-  TestCase t;
-  t.op = &op;
-  t.call = c;
-  return line_length(t, c.inputs[0].shape) > 1;
+// Whether the result has one element for each line of the only operand.
+bool has_one_result_per_line(const TestCase& t) {
+  if (t.call.inputs.size() != 1) return false;
+  const Shape& x = t.call.inputs[0].shape;
+  return (*infer_outputs(*t.op, t.call))[0].shape.size() * line_length(t, x) == x.size();
+}
+
+// Whether the op chooses each result among several elements.
+bool chooses(const OpDef& op, const OpCase& c) {
+  const TestCase t = test_case_of(op, c);
+  return op.error_class == ErrorClass::exact && has_one_result_per_line(t) && line_length(t, c.inputs[0].shape) > 1;
 }
 
 // Huge extents of the first base that can have them; if `few`, one extent of cheap ops only.
@@ -131,7 +135,7 @@ void add_huge(Collector& out, const OpDef& op, const std::vector<Base>& bases, b
       const auto c = huge(op, base, g);
       if (!c) continue;
       found = true;
-      const Values values = sums ? Values::exact : chooses_among_many(op, *c) ? Values::extremes : Values::drawn;
+      const Values values = sums ? Values::exact : chooses(op, *c) ? Values::extremes : Values::drawn;
       out.add("beside", c, Layout::dense, applies(values, op, *c) ? values : Values::drawn);
     }
     if (found || op.pointwise()) return;
@@ -175,15 +179,11 @@ void add_choices(Collector& out, const OpDef& op, const Base& base) {
 // The group of the only dimension of the first operand along which the op chooses, if its result is the rest of that
 // operand; nullopt if there is no such dimension, or no other one.
 std::optional<std::size_t> group_of_line(const OpDef& op, const Base& base) {
-  if (base.call.inputs.size() != 1 || base.groups.size() < 2) return std::nullopt;
-  TestCase t;
-  t.op = &op;
-  t.call = base.call;
-  const Shape& x = base.call.inputs[0].shape;
-  const std::vector<bool> along = line_dimensions(t, x);
+  const TestCase t = test_case_of(op, base.call);
+  if (base.groups.size() < 2 || !has_one_result_per_line(t)) return std::nullopt;
+  const std::vector<bool> along = line_dimensions(t, base.call.inputs[0].shape);
   if (std::count(along.begin(), along.end(), true) != 1) return std::nullopt;
   const int line = static_cast<int>(std::find(along.begin(), along.end(), true) - along.begin());
-  if ((*infer_outputs(op, base.call))[0].shape.size() * x[line] != x.size()) return std::nullopt;
   for (std::size_t g = 0; g < base.groups.size(); ++g) {
     if (base.groups[g].dims.size() == 1 && base.groups[g].dims[0].dim == line) return g;
   }
@@ -298,9 +298,9 @@ std::vector<std::int64_t> sizes_of(const TestCase& t) {
   for (int k = main ? 13 : 8; k <= (main ? 20 : 14); ++k) {
     sizes.push_back((std::int64_t{1} << k) + static_cast<std::int64_t>((hash + static_cast<unsigned>(k)) % 3) - 1);
   }
-  const bool cheap = t.op->error_class <= ErrorClass::rounded;
   if (t.dtype() == DType::f32) {
-    sizes.push_back((std::int64_t{1} << (cheap ? 24 : 22)) + 1 + static_cast<std::int64_t>(hash % 3));
+    const int largest = t.op->error_class <= ErrorClass::rounded ? 24 : 22;
+    sizes.push_back((std::int64_t{1} << largest) + 1 + static_cast<std::int64_t>(hash % 3));
   }
   if (t.dtype() == DType::i32 && hash % 5 == 0) {
     sizes.push_back((std::int64_t{1} << (21 + hash / 5 % 4)) + (hash / 20 % 2 ? 1 : -1));

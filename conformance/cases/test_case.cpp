@@ -134,6 +134,13 @@ bool is_outermost(const OpCase& c, std::size_t i, bool first) {
 
 }  // namespace
 
+TestCase test_case_of(const OpDef& op, const OpCase& call) {
+  TestCase t;
+  t.op = &op;
+  t.call = call;
+  return t;
+}
+
 Layout layout_of_input(const OpDef& op, const OpCase& c, std::size_t i, Layout layout) {
   const bool is_variable = op.inputs[std::min(i, op.inputs.size() - 1)].mutable_;
   if (layout == Layout::first_alone || layout == Layout::last_alone) {

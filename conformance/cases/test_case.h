@@ -71,6 +71,9 @@ struct TestCase {
   std::string id() const;
 };
 
+/// The call as a case of no suite, with default settings. The op must outlive it.
+TestCase test_case_of(const OpDef& op, const OpCase& call);
+
 /// The layout of input i in a case with this layout. Variables are dense.
 Layout layout_of_input(const OpDef& op, const OpCase& c, std::size_t i, Layout layout);
 

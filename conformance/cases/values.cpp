@@ -296,12 +296,7 @@ std::vector<RefArray> case_inputs(const TestCase& t) {
   return arrays;
 }
 
-std::vector<RefArray> case_inputs(const OpDef& op, const OpCase& c) {
-  TestCase t;
-  t.op = &op;
-  t.call = c;
-  return case_inputs(t);
-}
+std::vector<RefArray> case_inputs(const OpDef& op, const OpCase& c) { return case_inputs(test_case_of(op, c)); }
 
 bool applies(Values values, const OpDef& op, const OpCase& c) {
   if (values == Values::drawn) return true;
@@ -310,9 +305,7 @@ bool applies(Values values, const OpDef& op, const OpCase& c) {
   if (values == Values::stray) return has_stray_labels(op, c);
   if (values == Values::counted) return op.error_class == ErrorClass::sum && op.decompose;
   if (values == Values::corners || values == Values::ties || is_choice(values)) {
-    TestCase t;
-    t.op = &op;
-    t.call = c;
+    TestCase t = test_case_of(op, c);
     t.values = values;
     if (values == Values::ties) return takes_ties(t);
     for (std::size_t i = 0; is_choice(values) && i < c.inputs.size(); ++i) {

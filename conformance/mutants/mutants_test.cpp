@@ -89,7 +89,7 @@ std::string killer_of(const MutantLine& m) {
   const std::size_t start = output.find("--case '");
   const std::size_t end = start == std::string::npos ? start : output.find('\'', start + 8);
   if (end == std::string::npos) return suites_and_ops(m);
-  const std::string killer = output.substr(start, end + 1 - start);
+  std::string killer = output.substr(start, end + 1 - start);
   for (int n = 0; n < 3; ++n) {
     if (!is_turned_down(certify(m, killer + until_it_fails))) return suites_and_ops(m);
   }
@@ -117,18 +117,26 @@ std::map<std::string, std::string> read_killers() {
   return killers;
 }
 
+// What killers.txt says of the mutant; nullptr, and a failure of the test, if it says nothing.
+const std::string* listed_killer(const MutantLine& m) {
+  static const std::map<std::string, std::string> killers = read_killers();
+  const auto killer = killers.find(m.name);
+  if (killer != killers.end()) return &killer->second;
+  ADD_FAILURE() << "no line of killers.txt begins with " << m.name
+                << "; LOCKSTEP_WRITE_KILLERS=FILE mutants_test --gtest_filter='*AreTurnedDown/" << m.name
+                << "' writes it to FILE";
+  return nullptr;
+}
+
 class Killers : public testing::TestWithParam<MutantLine> {};
 
 TEST_P(Killers, TurnMutantsDown) {
-  static const std::map<std::string, std::string> killers = read_killers();
   const MutantLine& m = GetParam();
-  const auto killer = killers.find(m.name);
-  ASSERT_NE(killer, killers.end()) << "no line of killers.txt begins with " << m.name
-                                   << "; LOCKSTEP_WRITE_KILLERS=FILE mutants_test --gtest_filter='*AreTurnedDown/"
-                                   << m.name << "' writes it to FILE";
-  if (is_turned_down(certify(m, killer->second + until_it_fails))) return;
+  const std::string* killer = listed_killer(m);
+  ASSERT_TRUE(killer);
+  if (is_turned_down(certify(m, *killer + until_it_fails))) return;
   // The case has changed, or the fault depends on the clock, so run the suites.
-  std::cout << "not by " << killer->second << "; if that case has changed, write its line of killers.txt again\n";
+  std::cout << "not by " << *killer << "; if that case has changed, write its line of killers.txt again\n";
   EXPECT_TRUE(is_turned_down(certify(m, suites_and_ops(m) + until_one_fails)));
 }
 
@@ -140,14 +148,12 @@ class StrictDevices : public testing::TestWithParam<MutantLine> {};
 // Many mutants fail first in fast or lockstep mode, which not every device offers. They must fail in strict mode too,
 // unless the fault is in the other mode only.
 TEST_P(StrictDevices, TurnMutantsDown) {
-  static const std::map<std::string, std::string> killers = read_killers();
   const MutantLine& m = GetParam();
-  const auto killer = killers.find(m.name);
-  ASSERT_NE(killer, killers.end());
-  const std::string& how = killer->second;
+  const std::string* killer = listed_killer(m);
+  ASSERT_TRUE(killer);
   const auto has = [](std::string_view text, std::string_view part) { return text.find(part) != text.npos; };
-  const bool names_a_case = has(how, "--case"), concerns_lockstep = m.profile == std::string_view("lockstep");
-  const bool fails_in_another_mode = has(how, "/fast/") || (has(how, "/lockstep/") && !concerns_lockstep);
+  const bool names_a_case = has(*killer, "--case"), concerns_lockstep = m.profile == std::string_view("lockstep");
+  const bool fails_in_another_mode = has(*killer, "/fast/") || (has(*killer, "/lockstep/") && !concerns_lockstep);
   const bool is_of_fast_mode = has(m.name, "fast") || has(m.text, "fast");
   if ((names_a_case && !fails_in_another_mode) || is_of_fast_mode) return;
   EXPECT_TRUE(is_turned_down(certify(m, suites_and_ops(m) + " --mode strict" + until_one_fails)));
