@@ -139,7 +139,7 @@ long double value_of_kind(const TestCase& t, const CaseInput& in, InputPlace pla
     }
     case Values::spread: {
       const int most = in.dtype == DType::f16 ? 6 : 30;
-      const int exponent = static_cast<int>(draw.below(static_cast<std::uint64_t>(2 * most + 1))) - most;
+      const int exponent = static_cast<int>(draw.below(2 * static_cast<std::uint64_t>(most) + 1)) - most;
       return signed_as(in.values, std::ldexp(1 + draw.unit(), exponent), draw);
     }
     case Values::tiny: {
@@ -174,9 +174,9 @@ long double value_of_kind(const TestCase& t, const CaseInput& in, InputPlace pla
 // Distinct multiples of a step, in random order. The step is so wide that no small perturbation changes their order.
 // Each input of a case has its own offset, so that no two inputs share a value.
 void fill_distinct(RefArray& array, std::size_t input, Draw& draw) {
-  const std::size_t n = array.values.size();
+  const std::size_t n = array.values.size(), middle = n / 2;
   for (std::size_t i = 0; i < n; ++i) {
-    const long double centred = static_cast<long double>(i) - static_cast<long double>(n / 2);
+    const long double centred = static_cast<long double>(i) - static_cast<long double>(middle);
     const long double offset = 0.25L + 0.17L * static_cast<long double>(input);
     array.values[i] = is_floating(array.dtype) ? (centred + offset) * 0.0625L : centred;
   }

@@ -123,7 +123,7 @@ std::string compare(const TestCase& t, const std::vector<RefArray>& inputs, cons
                     const std::vector<Tensor>& expected, const Setting& setting) {
   if (agree_in_bits(t)) return first_difference(results, expected);
   for (std::size_t o = 0; o < results.size(); ++o) {
-    const std::string far = first_far(t, results[o], expected[o], o);
+    std::string far = first_far(t, results[o], expected[o], o);
     if (far.empty()) continue;
     if (!oracle_decides(t)) return far;
     const Verdict verdict = compare_with_oracle(t, whole_inputs(t, inputs), results, std::nullopt, setting);
