@@ -77,7 +77,7 @@ TEST_P(SharedModel, GivesEachThreadTheBitsOfASingleThread) {
   EXPECT_EQ(model.weights_sha256(), weights);
 }
 
-// The first tape of the process sets the hook that the other threads look at when they read values.
+// Some threads record while others only predict: neither may change what the other computes.
 TEST_P(SharedModel, SomeThreadsCanDifferentiate) {
   const Model model = make();
   const std::vector<Variable> variables = model.variables();

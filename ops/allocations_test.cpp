@@ -35,7 +35,7 @@ double allowed(const std::string& driver, const std::string& call) {
   double more = 0;
   if (call == "sum") more = 1;  // the list of axes, which the caller makes
   if (driver == "cpu" && (call == "conv2d" || call == "large_matmul")) more = of_onednn;
-  // These have no kernels there. At most one allocation for each of the calls of which they are made.
+  // softmax and conv2d with bias have no kernels there. At most one allocation for each of the calls of which they are made.
   if (driver == "reference" && call == "conv2d") more = 2;
   if (driver == "reference" && call == "softmax") more = 5;
   return more + seldom;

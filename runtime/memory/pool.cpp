@@ -272,6 +272,10 @@ void BlockPool::forget_streams() {
       block->uses.reset();
     }
   }
+  // Neighbours that different queues used were kept apart. Nothing else merges them from now on, and a segment is released
+  // only as one block.
+  merge_exact_lists();
+  merge_segments();
 }
 
 // Whether no command uses the block.

@@ -28,6 +28,7 @@ struct Script {
   lks_status refusal = LKS_UNSUPPORTED;  // of further ones
   lks_status memory = LKS_OK;            // the answer to requests for it
   int waits = 0;
+  int buffers = 0;  // that are not freed yet
 };
 Script script;
 
@@ -65,9 +66,10 @@ const lks_driver_api& table() {
     t.buffer_alloc = [](lks_device*, std::uint32_t, std::uint64_t, lks_buffer** out, lks_diag* diag) -> lks_status {
       *out = any_handle<lks_buffer>();
       if (script.memory != LKS_OK) std::snprintf(diag->what, sizeof diag->what, "none of this kind");
+      if (script.memory == LKS_OK) ++script.buffers;
       return script.memory;
     };
-    t.buffer_free = [](lks_device*, lks_buffer*) {};
+    t.buffer_free = [](lks_device*, lks_buffer*) { --script.buffers; };
     return t;
   }();
   return api;
@@ -84,6 +86,8 @@ class StreamPool : public testing::Test {
   void TearDown() override {
     a.reset();
     b.reset();
+    device.reset();
+    EXPECT_EQ(script.buffers, 0) << "not all memory was given back when the device was closed";
   }
   DeviceState& state() { return device->state(); }
   BlockRef take(std::uint64_t bytes) { return state().allocator().allocate(bytes, {}); }
