@@ -185,10 +185,8 @@ std::vector<TensorSpec> floating_outputs(const OpDef& op, const OpCase& c) {
 Gradients with_elements(const OpDef& op, const OpCase& c) {
   const Device device("reference");
   DeviceScope scope(device);
-  TestCase t;
+  TestCase t = test_case_of(op, c);
   t.suite = "gradient";
-  t.op = &op;
-  t.call = c;
   const std::vector<RefArray> values = case_inputs(t);
   const CaseOperands inputs(op, c, values, device, Layout::dense);
   std::vector<Tensor> cotangents;

@@ -35,7 +35,8 @@ double allowed(const std::string& driver, const std::string& call) {
   double more = 0;
   if (call == "sum") more = 1;  // the list of axes, which the caller makes
   if (driver == "cpu" && (call == "conv2d" || call == "large_matmul")) more = of_onednn;
-  // softmax and conv2d with bias have no kernels there. At most one allocation for each of the calls of which they are made.
+  // softmax and conv2d with bias have no kernels there. At most one allocation for each of the calls of which they are
+  // made.
   if (driver == "reference" && call == "conv2d") more = 2;
   if (driver == "reference" && call == "softmax") more = 5;
   return more + seldom;
@@ -72,7 +73,7 @@ TEST_P(Allocations, RepeatedCallsMakeNone) {
       {"sum", [&] { return sum(rows, {.axes = {0}}); }},
   };
   for (const auto& [name, call] : calls) {
-    const double count = per_call(device, [&call = call] { call(); });
+    const double count = per_call(device, [&work = call] { work(); });
     RecordProperty(name, std::to_string(count));
     EXPECT_LE(count, allowed(driver_name_of(GetParam()), name)) << name << " on " << GetParam();
   }

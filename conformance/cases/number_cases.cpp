@@ -138,10 +138,8 @@ std::vector<TestCase> number_cases(const OpDef& op, MathMode mode, const Amount&
   for (const OpCase& own : op.cases()) {
     if (own.error) continue;
     for (const std::vector<std::size_t>& set : sets_of(op, own)) {
-      TestCase t;
+      TestCase t = test_case_of(op, own);
       t.suite = "numbers";
-      t.op = &op;
-      t.call = own;
       t.mode = mode;
       t.seed = amount.seed;
       t.numbers = text_of(set);

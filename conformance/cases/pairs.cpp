@@ -87,8 +87,8 @@ std::vector<std::string> properties_of(const OpDef& op, const OpCase& c, MathMod
                                        const std::vector<MathMode>& modes, std::size_t turn) {
   std::vector<std::string> all = {"larger", "smaller"};
   const std::vector<ExtentGroup> groups = extent_groups(op, c);
+  const TestCase t = test_case_of(op, c);
   for (std::size_t g = 0; g < groups.size(); ++g) {
-    const TestCase t = test_case_of(op, c);
     const std::string what = "empty." + std::to_string(g);
     const auto first = changed_call(t, what);
     if (first && has_results(op, *first)) all.push_back(what);

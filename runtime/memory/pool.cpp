@@ -265,17 +265,16 @@ void BlockPool::expect_streams(CommandQueue* own) {
 }
 
 void BlockPool::forget_streams() {
-  own_ = nullptr;
   for (const auto& segment : segments_) {
     for (Block* block = segment->first; block; block = block->next) {
       block->home = nullptr;
       block->uses.reset();
     }
   }
-  // Neighbours that different queues used were kept apart. Nothing else merges them from now on, and a segment is released
-  // only as one block.
+  // Neighbours that different queues used were kept apart, but a segment is released only as one block. While own_ is
+  // set, this merges all neighbours that are free; later it merges only those that come from the exact lists.
   merge_exact_lists();
-  merge_segments();
+  own_ = nullptr;
 }
 
 // Whether no command uses the block.

@@ -65,8 +65,11 @@ const lks_driver_api& table() {
     };
     t.buffer_alloc = [](lks_device*, std::uint32_t, std::uint64_t, lks_buffer** out, lks_diag* diag) -> lks_status {
       *out = any_handle<lks_buffer>();
-      if (script.memory != LKS_OK) std::snprintf(diag->what, sizeof diag->what, "none of this kind");
-      if (script.memory == LKS_OK) ++script.buffers;
+      if (script.memory == LKS_OK) {
+        ++script.buffers;
+      } else {
+        std::snprintf(diag->what, sizeof diag->what, "none of this kind");
+      }
       return script.memory;
     };
     t.buffer_free = [](lks_device*, lks_buffer*) { --script.buffers; };
