@@ -329,15 +329,15 @@ void add_ranks(Collector& out, const OpDef& op, const std::vector<const Base*>& 
 
 Values values_for(const OpDef& op, const OpCase& c, MathMode mode, Values wanted) {
   if (wanted == Values::bad_index || wanted == Values::counted) return wanted;
+  const bool shortens = may_shorten(mode, dtype_of(op, c));
   // The bound of a long or half-width sum in fast mode is so wide that a finite result would pass too.
-  const bool has_tight_bound = mode != MathMode::fast || (largest_input(c) <= 1500 && !is_half_width(dtype_of(op, c)));
+  const bool has_tight_bound = !shortens || (largest_input(c) <= 1500 && !is_half_width(dtype_of(op, c)));
   if (wanted == Values::huge && has_tight_bound) return wanted;
   if (op.error_class != ErrorClass::sum || !applies(Values::exact, op, c)) return wanted;
   // Values that are exact in every format that fast mode may use.
   const bool has_infinities = wanted == Values::special || wanted == Values::infinite;
   const bool is_wide = wanted == Values::wide_first || wanted == Values::wide_last;
-  if (mode == MathMode::fast && (!is_wide || divides_sums(op)))
-    return has_infinities ? Values::infinite : Values::exact;
+  if (shortens && (!is_wide || divides_sums(op))) return has_infinities ? Values::infinite : Values::exact;
   // The limit for `tiny` is above the size of every own case of the ops.
   const std::int64_t most = wanted == Values::cancelling ? 1500 : wanted == Values::tiny ? 11000 : 6000;
   return largest_input(c) > most && !are_exact(wanted) ? Values::exact : wanted;
@@ -372,7 +372,7 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
       out.add("forward", c, false, Layout::dense, Values::peaks);
     }
     // Kernels are chosen by shape, and a compiler that flushes denormals may do so in only some of them.
-    if (mode != MathMode::fast && op.error_class == ErrorClass::sum) {
+    if (!may_shorten(mode, dtype_of(op, c)) && op.error_class == ErrorClass::sum) {
       out.add("forward", c, false, Layout::dense, Values::tiny);
     }
     // Each case also runs in two other layouts and with two other kinds of values, in rotation, so that all of them
@@ -388,7 +388,12 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
     const bool main = dtype == main_dtype(dtypes);
     Choice choice(hash_of(op.name + std::string(name_of(dtype)) + std::string(name_of(mode))) ^ amount.seed, stream);
     add_resized(out, op, bases, main ? amount.resized : amount.resized / 3, choice);
-    for (Values values : value_kinds) out.add("forward", bases[0].call, false, Layout::dense, values);
+    // Each kind of values, with the first base that takes it.
+    for (Values values : value_kinds) {
+      const auto base =
+          std::find_if(bases.begin(), bases.end(), [&](const Base& b) { return applies(values, op, b.call); });
+      if (base != bases.end()) out.add("forward", base->call, false, Layout::dense, values);
+    }
     // The largest case has room for all pairs of corner values. With `shared`, each value is paired with itself.
     const auto largest = std::max_element(bases.begin(), bases.end(), [](const Base& a, const Base& b) {
       return largest_input(a.call) < largest_input(b.call);

@@ -81,7 +81,7 @@ void add_large(Collector& out, const OpDef& op, MathMode mode, const std::vector
     const Base& base = bases[n / 2 % bases.size()];
     const auto c = n % 2 == 0 ? balanced(op, base, choice) : with_long(op, base, (n / 2) % base.groups.size(), choice);
     if (!c) continue;
-    const Layout layout = (n / 2 + start) % 2 == 0 ? Layout::dense : random_layout(choice);
+    const Layout layout = (n / 2 + start) % 2 == 0 ? Layout::dense : fitting_layout(op, *c, choice);
     out.add("beside", c, layout, values_at(n / 2 + n + start, op, *c, mode));
     // An operand that is read with reduced precision shows only if its own values need all bits.
     for (Values values : {Values::wide_first, Values::wide_last}) {
@@ -166,7 +166,8 @@ std::int64_t share_beside(std::int64_t extent, const Base& base) {
 // Long lines to choose from, among many other lines if that is affordable, else among few.
 void add_choices(Collector& out, const OpDef& op, const Base& base) {
   for (std::size_t g = 0; g < base.groups.size(); ++g) {
-    for (const std::int64_t extent : {1025, 70001}) {
+    for (const std::int64_t extent : {1025, 70001, 70003}) {
+      if (extent == 70003 && base.groups.size() > 1) continue;  // another kind for a line without others beside it
       Extents extents(base.groups.size(), share_beside(extent, base)), small = smallest_extents(op, base);
       extents[g] = small[g] = extent;
       auto c = at(op, base, extents);
@@ -230,6 +231,12 @@ void add_wide_sums(Collector& out, const OpDef& op, const Base& base, bool thoro
       out.add("beside", c, Layout::dense, values);
       added = true;
     }
+    if (!thorough || divides_sums(op)) continue;
+    for (const Values values : {Values::infinite, Values::huge, Values::tiny}) {
+      // A shorter format may flush subnormal numbers.
+      const bool is_flushed = values == Values::tiny && may_shorten(out.mode(), dtype_of(op, *c));
+      if (!is_flushed && applies(values, op, *c)) out.add("beside", c, Layout::dense, values);
+    }
   }
 }
 
@@ -258,12 +265,14 @@ bool depends_on_attributes(const OpDef& op) {
   });
 }
 
+// One case for each dtype of the operands and of the result.
 void add_sizes(Collector& out, const OpDef& op, const std::vector<OpCase>& own) {
-  std::set<DType> seen;
+  std::set<std::pair<DType, DType>> seen;
   for (const OpCase& c : own) {
     const bool has_tensor =
         std::any_of(c.inputs.begin(), c.inputs.end(), [](const CaseInput& in) { return !in.absent && !in.scalar; });
-    if (!c.error && has_tensor && seen.insert(dtype_of(op, c)).second) {
+    if (c.error || !has_tensor) continue;
+    if (seen.insert({dtype_of(op, c), (*infer_outputs(op, c))[0].dtype}).second) {
       out.add("sizes", c, Layout::dense, Values::drawn, false);
     }
   }
@@ -337,8 +346,11 @@ std::vector<TestCase> large_call_cases(const OpDef& op, MathMode mode, const Amo
     if (sums || (op.error_class == ErrorClass::composed && !op.pointwise())) {
       add_repeats(out, op, bases, main ? 5 : 1, choice);
     }
-    for (int n = 0; n < (main ? 3 : 1) && !op.pointwise() && op.error_class == ErrorClass::exact; ++n) {
-      add_choices(out, op, bases[choice.below(bases.size())]);
+    if (!op.pointwise() && op.error_class == ErrorClass::exact) {
+      for (int n = 0; n < (main ? 3 : 1); ++n) add_choices(out, op, bases[choice.below(bases.size())]);
+      const auto vector =
+          std::find_if(bases.begin(), bases.end(), [](const Base& b) { return largest_rank(b.call) == 1; });
+      if (vector != bases.end()) add_choices(out, op, *vector);
     }
     add_vocabularies(out, op, bases[0]);
     if (!main) {

@@ -27,8 +27,9 @@ std::optional<OpCase> at(const OpDef& op, const Base& base, const Extents& exten
 /// The values of a large call: those that reveal most, in rotation.
 Values values_at(std::size_t turn, const OpDef& op, const OpCase& c, MathMode mode);
 
-/// A random layout, of all inputs alike or of each input its own.
-Layout random_layout(Choice& choice);
+/// A random layout for this case, of all inputs alike or of each input its own, with gaps, another order or negative
+/// strides; dense if there is none.
+Layout fitting_layout(const OpDef& op, const OpCase& c, Choice& choice);
 
 /// Collects large calls without duplicate ids.
 class Collector : public CaseCollector {

@@ -37,6 +37,18 @@ bool add_with_wide_values(Collector& out, const OpDef& op, MathMode mode, const 
   return added > 0;
 }
 
+// Adds a call with infinities, with numbers whose sums overflow, and with subnormal numbers: kernels for large products
+// may treat these otherwise than kernels for small ones.
+void add_with_special_values(Collector& out, const OpDef& op, MathMode mode, const std::optional<OpCase>& c) {
+  if (!c) return;
+  for (const Values values : {Values::infinite, Values::huge, Values::tiny}) {
+    // A shorter format may flush subnormal numbers.
+    if (!applies(values, op, *c) || (values == Values::tiny && may_shorten(mode, dtype_of(op, *c)))) continue;
+    out.add("beside", c, Layout::dense, values);
+    if (mode == MathMode::lockstep) return;
+  }
+}
+
 std::optional<OpCase> cube(const OpDef& op, const Base& base, std::int64_t extent) {
   return resized(op, base.call, base.groups, Extents(base.groups.size(), extent));
 }
@@ -46,7 +58,9 @@ void add_cube(Collector& out, const OpDef& op, MathMode mode, const Base& base, 
   for (const std::int64_t extent : {701, 513, 401, 321, 257, 131, 67}) {
     const auto c = cube(op, base, extent);
     if (!c || elements_of(op, *c) > max_drawn || steps_of(op, *c) > steps) continue;
-    if (add_with_wide_values(out, op, mode, c, Layout::dense, false)) return;
+    if (!add_with_wide_values(out, op, mode, c, Layout::dense, false)) continue;
+    add_with_special_values(out, op, mode, cube(op, base, std::min<std::int64_t>(extent, 257)));
+    return;
   }
 }
 
@@ -55,10 +69,18 @@ void add_strided_cubes(Collector& out, const OpDef& op, MathMode mode, const Bas
   const auto c = cube(op, base, main ? 321 : 257);
   if (!c) return;
   add_with_wide_values(out, op, mode, c, Layout::transposed, !main);
-  if (!main || mode == MathMode::lockstep) return;
+  if (!main || mode == MathMode::lockstep) {
+    add_with_wide_values(out, op, mode, cube(op, base, 131), Layout::padded_rows, true);
+    return;
+  }
   // Operands that lie in unlike orders.
   for (const unsigned n : {1u, 2u * 18u + 17u}) add_with_wide_values(out, op, mode, c, mixed_layout(n), true);
   add_with_wide_values(out, op, mode, c, Layout::padded_rows, true);
+}
+
+// So many products for so few results that devices add parts of a sum side by side.
+void add_long_sums(Collector& out, const OpDef& op, MathMode mode, const Base& base) {
+  add_with_wide_values(out, op, mode, resized(op, base.call, base.groups, {67, 2051, 70}), Layout::dense, true);
 }
 
 constexpr unsigned first_transposed = 272, second_transposed = 18;  // mixed layouts, with the other operand dense
@@ -116,6 +138,11 @@ void add_batches(Collector& out, const OpDef& op, MathMode mode, const std::vect
   const auto line = batches(op, bases, 3), plane = batches(op, bases, 4);
   add_with_wide_values(out, op, mode, line, Layout::dense, false);
   add_with_wide_values(out, op, mode, line, Layout::last_two_swapped, true);
+  // One operand is transposed and the other one is dense, as in attention and in gradients.
+  constexpr unsigned second_swapped = 6 * 18, first_swapped = 10 * 18 + 7;
+  for (const unsigned n : {second_swapped, first_swapped}) {
+    add_with_wide_values(out, op, mode, line, mixed_layout(n), true);
+  }
   // All matrices of both operands, or of the second one, are the same in memory.
   add_with_wide_values(out, op, mode, line, Layout::broadcast_first, true);
   constexpr unsigned second_broadcast = 4 * 18;
@@ -233,7 +260,7 @@ void add_channels(Collector& out, const OpDef& op, MathMode mode, const std::vec
         return add_with_wide_values(out, op, mode, c, Layout::dense, few);
       };
       if (seen_without_details.count(kind.without_details())) {
-        const auto c = with_channels(op, base, 40, 48, copies);
+        const auto c = with_channels(op, base, 72, 80, copies);
         if (!c || products_of(op, *c) > max_products) continue;
         if (add_with_wide_values(out, op, mode, c, Layout::dense, true)) seen.insert(kind);
         continue;
@@ -246,6 +273,12 @@ void add_channels(Collector& out, const OpDef& op, MathMode mode, const std::vec
       // Whole blocks.
       add(64, 64, true);
       add(128, 64, true);
+      const auto c = with_channels(op, base, 72, 80, copies);
+      // Images that are stored with channels second, and images and filters that lie in unlike orders.
+      for (const Layout layout : {Layout::channels_second, Layout::padded_rows, mixed_layout(1)}) {
+        if (main || layout == Layout::channels_second) add_with_wide_values(out, op, mode, c, layout, true);
+      }
+      if (main) add_with_special_values(out, op, mode, c);
     }
   }
 }
@@ -265,14 +298,14 @@ void add_biases(Collector& out, const OpDef& op, MathMode mode, const std::vecto
 }
 
 // Each extent as in the own case while the others are as large as affordable.
-void add_slabs(Collector& out, const OpDef& op, MathMode mode, const Base& base) {
+void add_slabs(Collector& out, const OpDef& op, MathMode mode, const Base& base, bool few) {
   for (std::size_t g = 0; g < base.groups.size(); ++g) {
     for (const std::int64_t extent : {1025, 513, 257, 129}) {
       Extents extents(base.groups.size(), extent);
       extents[g] = base.groups[g].extent;
       const auto c = at(op, base, extents);
       if (!c) continue;
-      add_with_wide_values(out, op, mode, c, Layout::dense, false);
+      add_with_wide_values(out, op, mode, c, Layout::dense, few);
       break;
     }
   }
@@ -288,13 +321,15 @@ void add_products(Collector& out, const OpDef& op, MathMode mode, const std::vec
   if (is_matmul) {
     add_strided_cubes(out, op, mode, bases[0], main);
     add_whole_blocks(out, op, mode, bases[0]);
+    add_long_sums(out, op, mode, bases[0]);
     add_batches(out, op, mode, bases);
     add_half_transposed(out, op, mode, bases[0]);
     add_vectors(out, op, mode, bases[0]);
   }
   if (op.name.starts_with("conv2d")) add_channels(out, op, mode, bases, main);
   if (op.name == "conv2d" && main) add_biases(out, op, mode, bases);
-  if (main && mode == MathMode::strict) add_slabs(out, op, mode, bases[0]);
+  const bool few = !main || mode != MathMode::strict;
+  if (!few || is_matmul) add_slabs(out, op, mode, bases[0], few);
 }
 
 }  // namespace lockstep::conformance::large

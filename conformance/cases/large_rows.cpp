@@ -7,6 +7,7 @@
 #include "conformance/cases/extents.h"
 #include "conformance/cases/inferred_outputs.h"
 #include "conformance/cases/large_parts.h"
+#include "conformance/cases/values.h"
 
 namespace lockstep::conformance::large {
 namespace {
@@ -80,36 +81,6 @@ std::optional<OpCase> with_many_rows(const OpDef& op, const Base& base, std::siz
   return has_rows ? c : std::nullopt;
 }
 
-// Whether a tensor of that layout is stored in a few times its own elements. At high ranks, a margin on each side of
-// each dimension takes far more.
-bool is_compact(const Shape& shape, Layout layout) {
-  if (shared_dimension(shape, layout)) return true;
-  const Placement placement = placement_of(shape, layout);
-  double stored = 1;
-  for (int d = 0; d < shape.rank(); ++d) {
-    const Placement::Dimension& p = placement.dims[static_cast<std::size_t>(d)];
-    stored *= static_cast<double>(p.before + p.after + shape[d] * std::abs(p.step));
-  }
-  return stored <= 5.0 * static_cast<double>(shape.size());
-}
-
-// A random layout with gaps, another order or negative strides for this case; dense if there is none.
-Layout fitting_layout(const OpDef& op, const OpCase& c, Choice& choice) {
-  for (int tries = 0; tries < 20; ++tries) {
-    const Layout layout = random_layout(choice);
-    bool is_strided = false, compact = true;
-    for (std::size_t i = 0; i < c.inputs.size(); ++i) {
-      const CaseInput& in = c.inputs[i];
-      if (in.absent || in.scalar || in.shape.rank() == 0) continue;
-      const Layout own = layout_of_input(op, c, i, layout);
-      is_strided = is_strided || (own != Layout::dense && own != Layout::offset && !shared_dimension(in.shape, own));
-      compact = compact && is_compact(in.shape, own);
-    }
-    if (is_strided && compact) return layout;
-  }
-  return Layout::dense;
-}
-
 // How the operands of a call lie.
 enum class Kind : std::uint8_t { any, alike, broadcast, strided, transposed };
 
@@ -117,13 +88,16 @@ enum class Kind : std::uint8_t { any, alike, broadcast, strided, transposed };
 std::vector<Kind> kinds_for(const OpDef& op, MathMode mode, bool main, std::size_t turn) {
   if (mode == MathMode::strict && main) {
     if (op.pointwise()) return {Kind::broadcast, Kind::alike, Kind::strided, Kind::strided};
+    if (op.name == "copy") return {Kind::transposed, Kind::any, Kind::strided, Kind::any, Kind::strided};
     return {Kind::any, Kind::strided, Kind::any, Kind::strided};
   }
+  if (op.name == "copy" && mode == MathMode::lockstep) return {Kind::transposed, Kind::strided};
+  const Kind one = turn % 2 ? Kind::strided : Kind::broadcast;
   if (mode == MathMode::lockstep && op.error_class != ErrorClass::sum) {
-    if (!main) return {};
-    return {turn % 2 ? Kind::strided : Kind::broadcast};
+    // Programs are many, and their kernels differ little in dtype.
+    return main || !op.pointwise() || turn % 4 == 0 ? std::vector{one} : std::vector<Kind>();
   }
-  if (mode == MathMode::fast && !main) return {turn % 2 ? Kind::strided : Kind::broadcast};
+  if (mode == MathMode::fast && !main) return {one};
   // A copy of each dtype may have its own kernels for each order of the dimensions.
   if (op.name == "copy") return {Kind::transposed, Kind::any, Kind::strided};
   return {Kind::broadcast, Kind::strided};
@@ -144,7 +118,8 @@ void add_rows(Collector& out, const OpDef& op, MathMode mode, const std::vector<
   const bool may_broadcast = op.pointwise() && std::any_of(open.begin(), open.end(), [&](const auto& at) {
                                return broadcasts(bases[at.first].call);
                              });
-  for (const Kind kind : kinds_for(op, mode, main, choice.below(2))) {
+  std::size_t turn = 0;
+  for (const Kind kind : kinds_for(op, mode, main, choice.below(4))) {
     const std::int64_t elements = row_elements[choice.below(main ? std::size(row_elements) : 3)];
     for (auto at = open.begin(); at != open.end(); ++at) {
       const Base& base = bases[at->first];
@@ -157,7 +132,10 @@ void add_rows(Collector& out, const OpDef& op, MathMode mode, const std::vector<
                             : kind == Kind::strided  ? fitting_layout(op, *c, choice)
                                                      : Layout::dense;
       if (kind == Kind::strided && layout == Layout::dense) continue;
-      out.add("rows", c, layout, values_at(choice.below(6), op, *c, mode));
+      Values values = values_at(choice.below(6), op, *c, mode);
+      // Kernels for whole vectors or for large tensors may treat special numbers in their own way.
+      if (op.pointwise() && turn++ % 2 == 1 && applies(Values::corners, op, *c)) values = Values::corners;
+      out.add("rows", c, layout, values);
       // A base serves again if there are few.
       if (open.size() > 1) open.erase(at);
       break;

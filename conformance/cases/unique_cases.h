@@ -33,6 +33,7 @@ inline DType main_dtype(const std::set<DType>& all) { return all.count(DType::f3
 class CaseCollector {
  public:
   CaseCollector(const OpDef& op, MathMode mode, std::uint64_t seed) : op_(op), mode_(mode), seed_(seed) {}
+  MathMode mode() const { return mode_; }
   std::vector<TestCase> take() { return std::move(cases_); }
 
  protected:

@@ -12,6 +12,7 @@
 #include "conformance/cases/inferred_outputs.h"
 #include "conformance/cases/lines.h"
 #include "conformance/cases/peak_values.h"
+#include "ops/attribute_memory.h"
 #include "ops/round_once.h"
 
 namespace lockstep::conformance {
@@ -64,6 +65,17 @@ long double wide_integer(int bits, Draw& draw) {
 // All other ops that sum several tensors add products.
 bool adds_updates(const OpDef& op) { return op.name == "scatter_add"; }
 
+// The number of elements of the op's window, for pooling; 1 if it has none.
+double window_of(const TestCase& t) {
+  double elements = 1;
+  const std::vector<std::byte> attrs = attribute_bytes(*t.op, t.call);
+  for (const AttrField& field : t.op->attrs.fields) {
+    if (field.name != "window" || field.storage != AttrField::Storage::list) continue;
+    for (const std::int64_t side : numbers_at(field, attrs.data())) elements *= static_cast<double>(side);
+  }
+  return elements;
+}
+
 // An estimate of the number of terms of a sum in the case, rather too high. For a product of matrices, k follows from
 // the three sizes. The factor 4 is for windows, which read some elements more often.
 double terms_of(const TestCase& t) {
@@ -82,7 +94,7 @@ double terms_of(const TestCase& t) {
   // A sum for each element, as in cumsum.
   const bool running = tensors == 1 && product == out && t.op->error_class == ErrorClass::sum;
   if (running) return static_cast<double>(std::max<std::int64_t>(line_length(t, t.call.inputs[0].shape), 1));
-  const double terms = tensors > 1 ? 4 * std::sqrt(product / out) : product / out;
+  const double terms = tensors > 1 ? 4 * std::sqrt(product / out) : std::max(product / out, window_of(t));
   return std::clamp(terms, 1.0, largest);
 }
 
@@ -95,8 +107,20 @@ int wide_bits(const TestCase& t, DType dtype) {
   const bool sparse = t.values == Values::sparse_first || t.values == Values::sparse_last;
   const int accumulator = dtype == DType::f64 ? 53 : 24;
   const int spare = accumulator - (sparse ? sparse_bits : static_cast<int>(std::ceil(std::log2(terms_of(t)))));
-  const int kept = t.mode == MathMode::fast ? fast_bits : float_format(dtype).mantissa + 1;
+  const int kept = may_shorten(t.mode, dtype) ? fast_bits : float_format(dtype).mantissa + 1;
   return std::clamp(std::min(spare, kept), 2, accumulator);
+}
+
+// The number of binary orders of magnitude of tiny numbers, counted from the least number, of which they are multiples.
+int tiny_steps(const TestCase& t, DType dtype) {
+  const int mantissa = float_format(dtype).mantissa;
+  // A line of which one number is normal does not show what an op that chooses does to subnormal ones.
+  if (t.op->error_class == ErrorClass::exact && !t.op->pointwise()) return mantissa;
+  // In a sum that is compared with the trusted device, so few that the sum is exact.
+  if (t.op->error_class != ErrorClass::sum || t.suite != "beside") return mantissa + 4;
+  constexpr int factor_bits = 4;  // of the small integers by which they are multiplied
+  const int accumulator = dtype == DType::f64 ? 53 : 24;
+  return std::clamp(accumulator - factor_bits - static_cast<int>(std::ceil(std::log2(terms_of(t)))), 1, mantissa + 4);
 }
 
 // The share of numbers in a sparse input that are not zero. On average two terms of a sum are not zero, and hardly ever
@@ -112,6 +136,7 @@ struct InputPlace {
   bool negative = false;           // whether huge numbers, and what is added to them, are negative
   int wide = 13;                   // bits of wide integers
   double share = 1;                // of numbers in sparse inputs that are not zero
+  int tiny_steps = 1;              // binary orders of magnitude of tiny numbers
 };
 
 long double value_of_kind(const TestCase& t, const CaseInput& in, InputPlace place, double share, Draw& draw) {
@@ -147,7 +172,7 @@ long double value_of_kind(const TestCase& t, const CaseInput& in, InputPlace pla
       const bool sums = t.op->error_class == ErrorClass::sum;
       if (place.index != place.first)
         return sums ? static_cast<long double>(draw.below(17)) - 8 : ordinary(in.values, in.dtype, draw);
-      const int steps = static_cast<int>(draw.below(static_cast<std::uint64_t>(f.mantissa) + 4));
+      const int steps = static_cast<int>(draw.below(static_cast<std::uint64_t>(place.tiny_steps)));
       return signed_as(in.values, std::ldexp(1 + draw.unit(), f.min_exponent - f.mantissa + steps), draw);
     }
     case Values::special:
@@ -264,6 +289,7 @@ std::vector<RefArray> case_inputs(const TestCase& t) {
     const std::string seed = t.seed ? "#" + std::to_string(t.seed) : "";
     Draw draw(hash_of(t.op->name + "/" + t.call.name + "/" + std::to_string(i) + seed), stream);
     if (is_float_input(in)) place.wide = wide_bits(t, in.dtype);
+    if (is_float_input(in)) place.tiny_steps = tiny_steps(t, in.dtype);
     place.share = share_of(t);
     // With a fixed share, sums over many elements would all be NaN.
     const double share = t.op->pointwise() ? 0.3 : 2.5 / static_cast<double>(array.values.size() + 1);

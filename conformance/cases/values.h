@@ -26,6 +26,12 @@ inline bool is_one_step(const OpDef& op) {
 /// Whether results are sums that have been divided. They are not exact even if the sums are.
 bool divides_sums(const OpDef& op);
 
+/// Whether kernels of this mode may compute products and sums in a shorter format than the dtype's own: fast mode may
+/// shorten f32, and what is computed in it, but not f64.
+inline bool may_shorten(MathMode mode, DType dtype) {
+  return mode == MathMode::fast && compute_dtype(dtype) != DType::f64;
+}
+
 /// A value rounded to the dtype. Integer dtypes truncate and saturate.
 long double round_to(long double value, DType t);
 

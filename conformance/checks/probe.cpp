@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "conformance/case_data.h"
+#include "conformance/cases/values.h"
 #include "conformance/checks/kernel_log.h"
 #include "lockstep/driver.h"
 #include "lockstep/driver_ops.h"
@@ -163,7 +164,7 @@ struct Outcomes {
 
 void probe_operands(const Product& product, const char* name, DType dtype, MathMode mode, Device device,
                     Outcomes& out) {
-  const int wanted = mode == MathMode::fast ? 8 : bits_of(dtype);
+  const int wanted = may_shorten(mode, dtype) ? 8 : bits_of(dtype);
   for (Sizes s : product_sizes) {
     for (bool first : {true, false}) {
       const int bits = operand_bits(product, dtype, s, first, device);
@@ -209,7 +210,7 @@ void probe_accumulator(const Product& product, const char* name, DType dtype, Ma
 // A sum that is truncated shows here, but not in long sums, whose bound is wider.
 void probe_rounding(const Product& product, const char* name, DType dtype, MathMode mode, Device device,
                     Outcomes& out) {
-  if (mode == MathMode::fast) return;
+  if (may_shorten(mode, dtype)) return;
   const long double u = std::ldexp(1.0L, -bits_of(dtype));  // half a unit in the last place of 1
   const long double terms[][3] = {{1, u, 1},
                                   {1, 1.5L * u, 1 + 2 * u},

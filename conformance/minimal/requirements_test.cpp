@@ -1,5 +1,6 @@
 // Compares docs/driver_requirements.md with the suite: a driver that accepts only what the tables list passes, and the
-// suite requires everything that they list. `Page` runs a part of the suite, `WholePage` all of it. With
+// suite requires everything that they list. `Page` runs a part of the suite, `WholePage` all of it. `Guide` compares
+// the instructions that docs/adding_a_driver.md lists with those that the suite runs. With
 // LOCKSTEP_WRITE_REQUIREMENTS=FILE, `WholePage` instead writes the page to FILE, with the requirements recorded by a
 // driver without these limits.
 #include <gtest/gtest.h>
@@ -9,8 +10,11 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <sstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "conformance/minimal/requirements.h"
 
@@ -85,6 +89,59 @@ TEST(Page, IsNotLongerThanNeeded) {
                                 " --profile core --suite forward,abi --fail-fast >/dev/null 2>&1";
     const int status = std::system(command.c_str());
     EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1) << command;
+  }
+}
+
+std::vector<std::string> parts_of(const std::string& text, const std::string& separator) {
+  std::vector<std::string> parts;
+  std::size_t from = 0;
+  for (std::size_t at; (at = text.find(separator, from)) != std::string::npos; from = at + separator.size()) {
+    parts.push_back(text.substr(from, at - from));
+  }
+  parts.push_back(text.substr(from));
+  return parts;
+}
+
+// The instructions that the guide promises to test, as a record names them: "ADD" and "f32", "CONVERT" and "f32 → i8".
+std::set<std::pair<std::string, std::string>> instructions_of_guide() {
+  std::ifstream file(DRIVER_GUIDE);
+  std::set<std::pair<std::string, std::string>> all;
+  bool inside = false;
+  for (std::string line; std::getline(file, line);) {
+    if (line == "<!-- instructions -->" || line == "<!-- end of instructions -->") inside = !inside;
+    if (!inside || !line.starts_with("| `")) continue;
+    const std::string name = line.substr(3, line.find('`', 3) - 3);
+    std::string dtypes = line.substr(line.find("` | ") + 4);
+    dtypes.resize(dtypes.rfind(" |"));
+    const std::string from_each = "from each of ", to_each = " to each other";
+    if (!dtypes.starts_with(from_each)) {
+      for (const std::string& dtype : parts_of(dtypes, ", ")) {
+        const std::vector<std::string> sides = parts_of(dtype, "→");
+        all.emplace(name, sides.size() == 1 ? dtype : sides[0] + " → " + sides[1]);
+      }
+      continue;
+    }
+    const std::string list = dtypes.substr(from_each.size(), dtypes.size() - from_each.size() - to_each.size());
+    for (const std::string& from : parts_of(list, ", ")) {
+      for (const std::string& to : parts_of(list, ", ")) {
+        if (from != to) all.emplace(name, from + " → " + to);
+      }
+    }
+  }
+  return all;
+}
+
+// The kernels that the suite prepares are the evidence, not the list from which it makes its cases.
+TEST(Guide, EveryInstructionItListsIsExecuted) {
+  std::remove(record_path.c_str());
+  expect_pass("LOCKSTEP_LEAST_RECORD=" + record_path, "--suite instructions");
+  std::ifstream file(record_path);
+  const Demand executed = read_record(file);
+  const auto promised = instructions_of_guide();
+  EXPECT_GT(promised.size(), 200u);
+  for (const auto& [name, dtype] : promised) {
+    EXPECT_TRUE(executed.instructions.count({name, dtype}))
+        << name << " of " << dtype << " is promised, but never runs";
   }
 }
 

@@ -111,6 +111,7 @@ std::span<const KernelFault> misbehaviours();
 std::span<const KernelFault> scalar_faults();
 std::span<const KernelFault> conv_faults();
 std::span<const KernelFault> shape_faults();
+std::span<const KernelFault> variant_faults();
 std::span<const KernelFault> long_program_faults();
 
 /// Faulty kernels for ops that the correct driver lacks. Each does the whole work itself.
@@ -127,6 +128,7 @@ std::span<const DescFault> attribute_faults();
 std::span<const DescFault> attribute_limit_faults();
 std::span<const DescFault> conv_attribute_faults();
 std::span<const DescFault> shape_attribute_faults();
+std::span<const DescFault> variant_attribute_faults();
 std::span<const DescFault> program_faults();
 std::span<const DescFault> shortcut_faults();
 std::span<const DescFault> instruction_faults();

@@ -152,11 +152,102 @@ int check_far_rows(Session& s, Queue& queue, const FarBuffer& far, u64 seed) {
   return count;
 }
 
+// If the operand is a dense matrix of a few rows: the same with its last row behind the far place; else the operand.
+Operand with_far_rows(const Operand& operand, u64 reach) {
+  Operand far = operand;
+  const bool is_matrix = operand.dims.size() == 2 && operand.strides.empty() && operand.dims[0] > 1;
+  if (!is_matrix || operand.dims[0] > 9) return far;
+  const u64 steps = static_cast<u64>(operand.dims[0] - 1);
+  far.strides = {static_cast<std::int64_t>(reach / (steps * operand.element_size())) + 1, 1};
+  return far;
+}
+
+// The sample with its inputs and outputs in the far buffer, whose bytes behind the far place it uses.
+class FarSample {
+ public:
+  // `spread`: the rows of its first operand are as far apart as the buffer allows; all other operands lie behind the
+  // far place.
+  FarSample(Queue& queue, const FarBuffer& far, const KernelSample& sample, bool spread)
+      : queue_(queue), far_(far), sample_(sample) {
+    if (spread) sample_.inputs[0] = with_far_rows(sample.inputs[0], far.reach);
+    u64 next = 4096;  // behind the far place
+    for (std::size_t i = 0; i < sample.inputs.size() + sample.outputs.size(); ++i) {
+      const bool is_input = i < sample.inputs.size();
+      const Operand& operand = is_input ? sample.inputs[i] : sample.outputs[i - sample.inputs.size()];
+      if (operand.absent) {
+        locations_.push_back({});
+        continue;
+      }
+      const bool is_spread = i == 0 && is_input && !sample_.inputs[0].strides.empty() && operand.strides.empty();
+      const u64 begin = is_spread ? 2048 : far.reach + next;
+      locations_.push_back({&far.buffer, static_cast<std::int64_t>(begin / operand.element_size())});
+      if (!is_input) {
+        queue.fill(far.buffer, begin, operand.span(), 0xff);
+      } else if (is_spread) {
+        upload_rows(begin);
+      } else {
+        queue.upload(far.buffer, sample.values[i], begin);
+      }
+      next += (operand.span() + 127) / 64 * 64;
+    }
+    check(next < behind, "a sample is larger than the bytes behind the far place");
+  }
+
+  const KernelSample& sample() const { return sample_; }
+  const std::vector<TensorLocation>& locations() const { return locations_; }
+  Bytes output(std::size_t o) const {
+    const TensorLocation& at = locations_[sample_.inputs.size() + o];
+    const Operand& operand = sample_.outputs[o];
+    return queue_.download(far_.buffer, static_cast<u64>(at.offset) * operand.element_size(), operand.span());
+  }
+
+ private:
+  void upload_rows(u64 begin) const {
+    const Operand& operand = sample_.inputs[0];
+    const u64 row = static_cast<u64>(operand.dims[1]) * operand.element_size();
+    const u64 stride = static_cast<u64>(operand.strides[0]) * operand.element_size();
+    for (u64 r = 0; r < static_cast<u64>(operand.dims[0]); ++r) {
+      const auto from = sample_.values[0].begin() + static_cast<std::ptrdiff_t>(r * row);
+      queue_.upload(far_.buffer, Bytes(from, from + static_cast<std::ptrdiff_t>(row)), begin + r * stride);
+    }
+  }
+
+  Queue& queue_;
+  const FarBuffer& far_;
+  KernelSample sample_;
+  std::vector<TensorLocation> locations_;
+};
+
+// Every kernel gives the same results there as on operands in buffers of their own.
+int check_far_samples(Session& s, Queue& queue, const FarBuffer& far, u64 seed) {
+  std::vector<KernelSample> samples = kernel_samples(seed, 3);
+  for (KernelSample& sample : samples_of_other_dtypes(seed)) samples.push_back(std::move(sample));
+  int count = 0;
+  for (const KernelSample& sample : samples) {
+    const Kernel kernel(s, sample, LKS_MODE_STRICT, any_alignment);
+    if (!kernel) continue;
+    const std::vector<Bytes> expected = run_sample(s, queue, sample, kernel);
+    for (const bool spread : {false, true}) {
+      if (spread && (sample.inputs.empty() || with_far_rows(sample.inputs[0], far.reach).strides.empty())) continue;
+      const FarSample placed(queue, far, sample, spread);
+      if (!ran(s, queue, placed.sample(), placed.locations())) continue;
+      ++count;
+      for (std::size_t o = 0; o < expected.size(); ++o) {
+        check_same_bytes(placed.output(o), expected[o],
+                         sample.name + text(": output %zu, ", o) +
+                             (spread ? "of rows that lie far apart" : "far behind in a buffer"));
+      }
+    }
+  }
+  return count;
+}
+
 void far_kernels(const RuntimeTarget& target) {
   Session s(target);
   const FarBuffer far = FarBuffer::of(s);
   Queue queue(s);
-  const int count = check_far_operands(s, queue, far, target.seed) + check_far_rows(s, queue, far, target.seed + 1);
+  const int count = check_far_operands(s, queue, far, target.seed) + check_far_rows(s, queue, far, target.seed + 1) +
+                    check_far_samples(s, queue, far, target.seed + 2);
   if (count == 0) throw NotOffered("the driver refuses these kernels");
 }
 

@@ -99,7 +99,8 @@ bool check_sample(Session& s, Queue& queue, const KernelSample& sample, std::uin
   Inputs inputs(s, queue, sample, edge);
   const std::vector<Bytes> expected = run(s, queue, sample, kernel, inputs.owned());
   const std::vector<Bytes> got = run(s, queue, sample, kernel, inputs.imported());
-  for (std::size_t o = 0; o < expected.size(); ++o) {
+  const bool repeats = !sample.sums_floats || kernel.info().determinism >= LKS_DETERMINISM_RUN_TO_RUN;
+  for (std::size_t o = 0; o < expected.size() && repeats; ++o) {
     check_same_bytes(got[o], expected[o], sample.name + text(": output %zu, from imported memory", o));
   }
   inputs.free_and_check(sample);
@@ -113,16 +114,14 @@ void kernels(const RuntimeTarget& target, std::uint32_t mode) {
   Queue queue(s);
   const std::span<const StorageLayout> layouts = storage_layouts();
   std::size_t ran = 0, turn = 0;
-  for (int size = 0; size < 6; ++size) {
-    for (const KernelSample& sample : kernel_samples(target.seed, size)) {
-      // Dense, and two of the other layouts in turn.
-      const std::size_t others = layouts.size() - 1;
-      for (const std::size_t at : {std::size_t{0}, 1 + turn % others, 1 + (turn + others / 2) % others}) {
-        const KernelSample laid = in_layout(sample, layouts[at]);
-        for (const Edge edge : {Edge::before, Edge::behind}) ran += check_sample(s, queue, laid, mode, edge);
-      }
-      ++turn;
+  for (const KernelSample& sample : all_samples(target.seed)) {
+    // Dense, and two of the other layouts in turn.
+    const std::size_t others = layouts.size() - 1;
+    for (const std::size_t at : {std::size_t{0}, 1 + turn % others, 1 + (turn + others / 2) % others}) {
+      const KernelSample laid = in_layout(sample, layouts[at]);
+      for (const Edge edge : {Edge::before, Edge::behind}) ran += check_sample(s, queue, laid, mode, edge);
     }
+    ++turn;
   }
   check(ran > 0, "the driver refuses every kernel");
 }

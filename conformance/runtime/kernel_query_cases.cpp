@@ -274,20 +274,18 @@ void optional_parts(const RuntimeTarget& target) {
 }
 
 // Properties that a kernel's deps do not name may differ at launch.
-void deps_are_true(const RuntimeTarget& target) {
-  Session s(target);
-  Queue queue(s);
-  const std::vector<KernelSample> described = kernel_samples(target.seed, 2), launched = kernel_samples(target.seed, 3);
+void deps_are_true(Session& s, Queue& queue, std::uint64_t seed, std::uint32_t mode) {
+  const std::vector<KernelSample> described = kernel_samples(seed, 2), launched = kernel_samples(seed, 3);
   for (std::size_t i = 0; i < described.size(); ++i) {
     const KernelSample &first = described[i], &other = launched[i];
     if (first.attrs != other.attrs) continue;  // these are different kernels
-    Description asked(first, LKS_MODE_STRICT, s.info.min_alignment);
+    Description asked(first, mode, s.info.min_alignment);
     if (!query(s, asked)) continue;
     bool depends = false;
     for (const lks_operand_deps& d : asked.deps)
       depends = depends || d.dims || d.strides || d.stride_classes || d.dense;
     if (depends) continue;
-    const Kernel general(s, first), special(s, other);
+    const Kernel general(s, first, mode), special(s, other, mode);
     check(special && general, first.name + ": a kernel that depends on no extent is refused for other extents");
     const std::vector<Bytes> expected = run_sample(s, queue, other, special),
                              got = run_sample(s, queue, other, general);
@@ -295,6 +293,14 @@ void deps_are_true(const RuntimeTarget& target) {
       check_same_bytes(got[o], expected[o],
                        first.name + ", prepared for other extents on which it claims not to depend, output");
     }
+  }
+}
+
+void deps_are_true_in_every_mode(const RuntimeTarget& target) {
+  Session s(target);
+  Queue queue(s);
+  for (const std::uint32_t mode : {LKS_MODE_STRICT, LKS_MODE_FAST, LKS_MODE_LOCKSTEP}) {
+    if (s.offers(mode)) deps_are_true(s, queue, target.seed, mode);
   }
 }
 
@@ -351,7 +357,8 @@ std::vector<RuntimeCase> kernel_query_cases() {
       {"abi", "newer_schema", "newer schemas of known ops are refused for their version", &newer_schema},
       {"abi", "nonsense", "impossible dtypes and ranks are refused with a reason", &nonsense},
       {"abi", "optional_parts", "deps may be left out, structs may be larger, extensions are skipped", &optional_parts},
-      {"abi", "deps_are_true", "a kernel serves every call that agrees in what it says it depends on", &deps_are_true},
+      {"abi", "deps_are_true", "a kernel serves every call that agrees in what it says it depends on",
+       &deps_are_true_in_every_mode},
       {"abi", "query_is_free", "a query needs no open device and takes nothing", &query_is_free},
   };
 }

@@ -63,6 +63,11 @@ std::vector<KernelSample> kernel_samples(std::uint64_t seed, int size);
 /// addition gives other bits.
 std::vector<KernelSample> large_samples(std::uint64_t seed);
 
+/// Samples of core ops in other dtypes than those of `kernel_samples`. Drivers may refuse them.
+std::vector<KernelSample> samples_of_other_dtypes(std::uint64_t seed);
+/// All samples: those of every size, large ones, and those of other dtypes.
+std::vector<KernelSample> all_samples(std::uint64_t seed);
+
 /// out = 3 a + b on `n` i32. `multiply_add` computes the expected result.
 KernelSample multiply_add_sample(std::int64_t n);
 /// A program of `instructions` instructions on tensors of rank 8.

@@ -198,6 +198,16 @@ void add_optional(std::vector<KernelSample>& all, std::int64_t n, TestRandom& ra
   for (std::size_t i = first; i < all.size(); ++i) all[i].core = false;
 }
 
+// x y + x
+KernelSample product_and_sum(lks_dtype dtype, std::int64_t n, TestRandom& random) {
+  KernelSample s = sample(LKS_OP_POINTWISE, "pointwise", {{dtype, {n}}, {dtype, {n}}}, {{dtype, {n}}}, {}, random);
+  ProgramBuilder builder;
+  const Expr x = builder.input(dtype), y = builder.input(dtype);
+  const Expr result[] = {x * y + x};
+  s.program = std::make_shared<Program>(builder.finish(result));
+  return s;
+}
+
 }  // namespace
 
 KernelSample multiply_add_sample(std::int64_t n) {
@@ -264,6 +274,48 @@ std::vector<KernelSample> kernel_samples(std::uint64_t seed, int size) {
   add_pooling(all, 3 + n % 8, random);
   add_random(all, n, random);
   add_optional(all, n, random);
+  return all;
+}
+
+std::vector<KernelSample> samples_of_other_dtypes(std::uint64_t seed) {
+  TestRandom random(seed + 77);
+  std::vector<KernelSample> all;
+  const lks_reduce_attrs last{.axes = int_list({1}), .keep = 0};
+  const lks_argmax_attrs axis{.axis = 1};
+  const lks_gather_attrs first{.axis = 0};
+  const auto add = [&](const char* name, KernelSample s) {
+    s.name = std::string(name) + " of dtype " + std::to_string(s.inputs[0].dtype);
+    s.core = false;
+    all.push_back(std::move(s));
+  };
+  // Whole vectors, and an odd number of elements.
+  for (const std::int64_t n : {37, 64}) {
+    for (const lks_dtype t : {LKS_F64, LKS_I64, LKS_F16, LKS_BF16, LKS_U8, LKS_I8}) {
+      add("x y + x", product_and_sum(t, n, random));
+    }
+    for (const lks_dtype t : {LKS_F64, LKS_I32, LKS_I64}) {
+      add("sum", sample(LKS_OP_SUM, "sum", {{t, {5, n}}}, {{t, {5}}}, attr_bytes(last), random));
+      add("max", sample(LKS_OP_MAX, "max", {{t, {5, n}}}, {{t, {5}}}, attr_bytes(last), random));
+      add("argmax", sample(LKS_OP_ARGMAX, "argmax", {{t, {5, n}}}, {{LKS_I64, {5}}}, attr_bytes(axis), random));
+      add("matmul", sample(LKS_OP_MATMUL, "matmul", {{t, {5, n}}, {t, {n, 19}}}, {{t, {5, 19}}}, {}, random));
+    }
+    for (const lks_dtype t : {LKS_U8, LKS_F16, LKS_I32, LKS_I64, LKS_F64}) {
+      add("gather",
+          sample(LKS_OP_GATHER, "gather", {{t, {7, n}}, {LKS_I32, {9}}}, {{t, {9, n}}}, attr_bytes(first), random));
+      all.back().values[1] = index_values(all.back().inputs[1], 7, random);
+    }
+  }
+  return all;
+}
+
+std::vector<KernelSample> all_samples(std::uint64_t seed) {
+  std::vector<KernelSample> all;
+  const auto add = [&](std::vector<KernelSample> some) {
+    for (KernelSample& s : some) all.push_back(std::move(s));
+  };
+  for (int size = 0; size < 6; ++size) add(kernel_samples(seed, size));
+  add(large_samples(seed));
+  add(samples_of_other_dtypes(seed));
   return all;
 }
 

@@ -76,7 +76,9 @@ void add_op(Groups& groups, const OpDef& op, const Options& o, const Target& tar
     }
     add(forward_cases(op, mode, amount));
     add(large_call_cases(op, mode, amount));
-    if (mode == MathMode::strict || amount.alone) add(pair_cases(op, mode, amount, modes));
+    // Ops that sum have kernels of their own in each mode.
+    const bool has_own_kernels = op.error_class == ErrorClass::sum;
+    if (mode == MathMode::strict || amount.alone || has_own_kernels) add(pair_cases(op, mode, amount, modes));
     add(breakpoint_cases(op, mode, amount, target.device));
   }
 }

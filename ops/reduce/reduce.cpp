@@ -352,6 +352,12 @@ LOCKSTEP_BUILT_IN(64, argmax) {
       add("rows", dtype, {40, 3}, 1);
       add("columns", dtype, {3, 40}, 0);
     }
+    // Values that may be subnormal.
+    for (DType dtype : {DType::f32, DType::f64, DType::f16, DType::bf16}) {
+      OpCase c{std::string(name_of(dtype)) + "/any", {{Shape{7, 33}, dtype}}};
+      c.gradient = false;
+      cases.push_back(c.with(ArgmaxAttrs{1}));
+    }
     return cases;
   };
   return op;
