@@ -120,7 +120,7 @@ void TapeImpl::record(const OpCall& call, std::span<const TensorRef> outputs) {
 void TapeImpl::value_read(const TensorImpl& impl, const char* how, CallSite where) {
   const Node node = node_of(impl);
   if (node != no_node)
-    note_path_end(reads_, std::string(how) + "(), which takes the value out of the tape's sight", where,
+    note_path_end(reads_, std::string(how) + "(), which gives the value to code that the tape does not record", where,
                   std::span(&node, 1));
 }
 

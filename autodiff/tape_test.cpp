@@ -170,7 +170,8 @@ TEST(Unconnected, CutByStopGradient) {
 
 TEST(Unconnected, CutByReadingAValue) {
   const std::string text = reason([](GradientTape&, const Variable& x) { return Tensor(sum(x).item<float>()) * 2.0f; });
-  EXPECT_NE(text.find("takes the value out of the tape's sight, at tape_test.cpp:"), std::string::npos) << text;
+  EXPECT_NE(text.find("gives the value to code that the tape does not record, at tape_test.cpp:"), std::string::npos)
+      << text;
 }
 
 TEST(Unconnected, PrintingCutsNothing) {

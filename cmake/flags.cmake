@@ -30,7 +30,9 @@ endif()
 add_compile_options(-fno-semantic-interposition $<$<COMPILE_LANGUAGE:CXX>:-fvisibility-inlines-hidden>)
 # The library exports only what the public headers declare (api/lockstep/export.h). Tests of internals need the other
 # symbols too.
-if(NOT LOCKSTEP_INTERNAL_SHARED)
+if(LOCKSTEP_INTERNAL_SHARED)
+  add_compile_definitions(LOCKSTEP_HIDDEN=)
+else()
   add_compile_options(-fvisibility=hidden)
 endif()
 

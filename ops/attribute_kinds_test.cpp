@@ -186,7 +186,7 @@ TEST(TextsAndLists, CountForGradients) {
 TEST(TextsAndLists, CountForKeptCalls) {
   const OpDef& op = op_of_letters();
   const Tensor x({1.0f, 2.0f, 3.0f});
-  const Tensor description = described_like(x);
+  const Tensor description = abstract_like(x);
   const auto result = [&](const LetterAttrs& attrs) {
     const One operands{description};
     const KeepAnswer kept = keep_call({op, operands, &attrs, {}, CallSite::current()}, x.device().state());

@@ -1,15 +1,6 @@
-// Every op call passes through this file:
-//
-//   inputs ─ dtypes ─ casts and numbers ─ infer ─┬─ abstract: the outputs are abstract tensors, too; under a tape, a
-//                                                │  composite without a gradient rule is described by its parts
-//                                                ├─ view: outputs share the input's memory
-//                                                ├─ host: a function or a kernel on the host
-//                                                ├─ copies: an output made of copies of the inputs
-//                                                ├─ kernel: plan, then submit
-//                                                ├─ promote: f16 and bf16 by way of f32
-//                                                └─ decompose: the same again, with smaller ops
-//
-// Afterwards the observers of the thread (tapes) are notified.
+// Every op call passes through this file: dtypes, casts and numbers, infer, then the first route of the table "The
+// route of a call" in docs/architecture.md whose condition holds. Afterwards the observers of the thread (tapes) are
+// notified.
 #include <algorithm>
 
 #include "lockstep/ops/shape.h"

@@ -84,7 +84,7 @@ Tensor laid_out(const TensorSpec& spec, std::span<const std::int64_t> strides, s
   return Tensor::adopt(tensor.detach());
 }
 
-Tensor described_like(const Tensor& tensor) {
+Tensor abstract_like(const Tensor& tensor) {
   const TensorImpl& like = *tensor.impl();
   TensorRef described = make_abstract({like.dtype, like.shape});
   std::copy_n(like.strides, max_rank, described->strides);

@@ -38,7 +38,7 @@ struct KeepAnswer {
 };
 
 /// Prepares a call on a device, in the thread's math mode. Operands may be abstract tensors, which lie in memory as new
-/// tensors do unless laid_out() or described_like() say otherwise; tensors with elements, of which only the layout is
+/// tensors do unless laid_out() or abstract_like() say otherwise; tensors with elements, of which only the layout is
 /// used; and numbers, also those that are known only at launch. Tapes are not asked: a composite without a gradient
 /// rule is kept if the device has a kernel for it. Throws what the call itself would, LS4101 for extents that are not
 /// known, and LS3002 for tensors on another device.
@@ -48,7 +48,7 @@ KeepAnswer keep_call(const OpCall& call, DeviceState& device);
 /// bytes: a power of two, or 0 for that of a new tensor.
 Tensor laid_out(const TensorSpec& spec, std::span<const std::int64_t> strides, std::uint64_t alignment = 0);
 /// An abstract tensor with dtype, shape and layout of another one.
-Tensor described_like(const Tensor& tensor);
+Tensor abstract_like(const Tensor& tensor);
 
 /// Immutable, so that several threads may launch it at once. It keeps its kernel even if the kernel cache drops it. The
 /// op must outlive it. Once the device is closed, it may only be destroyed.

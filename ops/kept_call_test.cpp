@@ -24,7 +24,7 @@ struct Described {
       : op(built_in(name)), attrs(attributes), numbers(std::move(own_numbers)) {
     descriptions.reserve(tensors.size());
     for (const Tensor& t : tensors) {
-      descriptions.push_back(t.is_abstract() ? t : described_like(t));
+      descriptions.push_back(t.is_abstract() ? t : abstract_like(t));
       operands.emplace_back(descriptions.back());
     }
   }
@@ -420,7 +420,7 @@ TEST_P(KeptCalls, KernelsOfTheHostAreNotKept) {
 
 TEST(KeptLayouts, AreThoseOfTheTensorThatIsDescribed) {
   const Tensor table = zeros({8});
-  const auto described = [&](std::int64_t first) { return described_like(slice(table, {{0, first, 8}})); };
+  const auto described = [&](std::int64_t first) { return abstract_like(slice(table, {{0, first, 8}})); };
   const auto alignment = [](const Tensor& x) { return alignment_of(kernel_tensor(*x.impl()), 64); };
   EXPECT_EQ(described(1).shape(), Shape{7});
   EXPECT_EQ(alignment(described(1)), 4u);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "api/internal/instructions.h"
 #include "lockstep/driver_ops.h"
 #include "ops/call_error.h"
 #include "runtime/tensor_impl.h"
@@ -9,8 +10,6 @@
 
 namespace lockstep {
 namespace {
-
-bool is_half_width(lks_dtype t) { return t == LKS_F16 || t == LKS_BF16; }
 
 // Fills in the parts of a kernel description that describe the op itself. Used for one prepare or query.
 class OpDescription {

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <map>
 
+#include "api/internal/instructions.h"
 #include "lockstep/error.h"
 #include "ops/round_once.h"
 
@@ -62,22 +63,8 @@ const char* opcode_text(std::uint32_t opcode) {
 }  // namespace
 
 int arg_count(const lks_instr& instr, std::span<const ScalarFunction* const> functions) {
-  switch (instr.opcode) {
-    case LKS_INSTR_INPUT:
-    case LKS_INSTR_SCALAR:
-    case LKS_INSTR_CONST:
-    case LKS_INSTR_INDEX:
-    case LKS_INSTR_LINEAR: return 0;
-    case LKS_INSTR_CALL: return static_cast<int>(functions[instr.imm]->arity);
-    case LKS_INSTR_SQRT:
-    case LKS_INSTR_NEG:
-    case LKS_INSTR_ABS:
-    case LKS_INSTR_CONVERT:
-    case LKS_INSTR_BITCAST:
-    case LKS_INSTR_NOT: return 1;
-    case LKS_INSTR_SELECT: return 3;
-    default: return 2;
-  }
+  if (instr.opcode == LKS_INSTR_CALL) return static_cast<int>(functions[instr.imm]->arity);
+  return arg_count_of(instr.opcode);
 }
 
 namespace {

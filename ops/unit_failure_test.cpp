@@ -86,6 +86,25 @@ TEST_P(UnitFailure, NamesTheCallThatFailed) {
   }
 }
 
+// A driver of ABI 1.0 has no field in which it could say it.
+TEST(UnitFailureOfAnOlderDriver, IsSaidToBeOfSomeCallOfTheUnit) {
+  const Device device = older_toy();
+  const DeviceScope scope(device);
+  const Tensor table = ones({3, 4});
+  Add add(table, CallSite::current());
+  Gather gather(table, 7, CallSite::current());
+  CallInto* const unit[] = {&add.into, &gather.into};
+  try {
+    CallInto::submit(unit);
+    synchronize(device);
+    ADD_FAILURE() << "an index of 7 in 3 rows was accepted";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.id(), ErrorId::index_out_of_range) << e.what();
+    EXPECT_EQ(e.op(), "add") << "the first call of the unit";
+    EXPECT_NE(std::string(e.what()).find("the first of 2 that were submitted together"), std::string::npos) << e.what();
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Devices, UnitFailure, testing::ValuesIn(devices_and_toy()), &by_device);
 
 }  // namespace

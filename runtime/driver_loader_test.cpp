@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "api/internal/abi_1_0.h"
 #include "lockstep/lockstep.h"
 #include "runtime/driver_registry.h"
 #include "runtime/driver_table.h"
@@ -135,6 +136,15 @@ TEST_P(DriverOfAnotherAge, LoadsAndRuns) {
   const DeviceScope scope{Device(record.name)};
   const Tensor x = ones({4, 4});
   EXPECT_EQ(sum(matmul(x, x) + 1.0f).item<float>(), 80.0f);
+}
+
+TEST_P(DriverOfAnotherAge, HasTheCapabilitiesOfItsAge) {
+  set_option("toy.copies_writes", "1");
+  const auto driver = load_driver_library(TEST_DRIVERS "/liblockstep_driver_toy.so");
+  set_option("toy.copies_writes", std::nullopt);
+  ASSERT_EQ(driver->devices.size(), 1u) << driver->record.text;
+  const bool is_newer = GetParam() == std::string("newer");
+  EXPECT_EQ((driver->devices[0].capabilities & LKS_CAP_COPIES_WRITES) != 0, is_newer);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, DriverOfAnotherAge, testing::Values("older", "newer"));

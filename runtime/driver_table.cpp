@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstring>
 
+#include "api/internal/abi_1_0.h"
 #include "lockstep/driver_provisional.h"
 
 namespace lockstep {
@@ -12,7 +13,8 @@ namespace {
 
 constexpr std::size_t first_slot = offsetof(lks_driver_api, driver_open);
 
-// The slots of ABI 1.0. A slot that is added later is optional and does not belong here.
+// The slots of ABI 1.0. A driver may have fewer slots than this runtime, but has all of these. A slot that is added
+// later is optional and does not belong here.
 constexpr std::array slots_1_0 = {
     "driver_open",      "driver_close",   "device_count",  "device_describe", "get_group",     "device_open",
     "device_close",     "device_memory",  "device_health", "buffer_alloc",    "buffer_free",   "buffer_map",

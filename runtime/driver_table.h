@@ -9,9 +9,6 @@
 
 namespace lockstep {
 
-/// Bytes of lks_driver_api in ABI 1.0. A driver may have fewer slots than this runtime, but has all of these.
-inline constexpr std::size_t driver_api_1_0 = offsetof(lks_driver_api, kernel_variant) + sizeof(void*);
-
 /// Copies a driver's table of any size to `own`, which has `own_bytes` bytes. Slots that the driver does not have
 /// become null, and slots that this runtime does not know are left out. Returns an empty text, or, if a slot of ABI 1.0
 /// is missing, a text that names it; then `own` is unchanged. `own_bytes` is a parameter so that a test can have a

@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "api/internal/abi_1_0.h"
 #include "backends/testing/whole_table.h"
 #include "lockstep/driver_provisional.h"
 

@@ -6,9 +6,11 @@
 #include <cstring>
 
 #include "lockstep/options.h"
+#include "lockstep/parallel.h"
 #include "runtime/device_state.h"
 #include "runtime/driver_registry.h"
 #include "runtime/host_api.h"
+#include "runtime/parallel.h"
 #include "runtime/thread_owned.h"
 
 namespace lockstep {
@@ -332,6 +334,8 @@ KernelCache::AnswerRef KernelCache::ask(KernelDescription& description, const Dr
   answer->kernel.emplace(live_);
   lks_diag diag = empty_diag();
   lks_kernel* handle = nullptr;
+  // All threads share the kernel, so a scope of this thread must not make it a kernel for fewer threads.
+  const ThreadCountScope of_all_threads(std::max(thread_count(), thread_count_of_application()));
   const lks_status status =
       device_.api().kernel_prepare(device_.handle(), &description.desc, &handle, &description.info, &diag);
   if (status == LKS_UNSUPPORTED) {

@@ -103,6 +103,10 @@ ThreadCountScope::~ThreadCountScope() { requested_here = previous_; }
 
 unsigned thread_count() {
   if (requested_here) return requested_here;
+  return thread_count_of_application();
+}
+
+unsigned thread_count_of_application() {
   const unsigned requested = requested_threads.load(std::memory_order_relaxed);
   static const unsigned count = default_thread_count();
   return requested ? requested : count;

@@ -13,6 +13,9 @@ void run_on_pool(unsigned n, void (*piece)(void* arg, unsigned index), void* arg
 /// Number of cores that this process may run on.
 unsigned usable_cores();
 
+/// The number of threads that holds for threads without a ThreadCountScope.
+unsigned thread_count_of_application();
+
 /// parallel_for without std::function, for drivers. `fn` must not throw.
 void parallel_ranges(std::int64_t n, std::int64_t grain, lks_range_fn fn, void* arg);
 

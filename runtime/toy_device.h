@@ -36,6 +36,18 @@ inline Device host_visible_toy() {
   return device;
 }
 
+/// The same, as a driver that was built with driver.h of ABI 1.0.
+inline Device older_toy() {
+  static const Device device = [] {
+    set_option("toy.table", "older");
+    const DriverRecord record = load_driver(TEST_DRIVERS "/liblockstep_driver_toy.so");
+    set_option("toy.table", std::nullopt);
+    EXPECT_TRUE(record.ready) << record.text;
+    return Device(record.name + ":0");
+  }();
+  return device;
+}
+
 /// The ids of all available devices and "toy:0", the id of toy(), for device_named().
 inline std::vector<std::string> devices_and_toy() {
   std::vector<std::string> ids = available_devices();

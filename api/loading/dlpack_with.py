@@ -136,6 +136,21 @@ def test_arrays_are_given_back():
     assert tensor.values() == [0, 0, 0, 0], "a tensor does not change"
 
 
+def test_arrays_that_are_read_only_are_kept_until_the_tensor_ends():
+    if library != "numpy" or VERSION < (2, 1):  # older ones refuse to give such an array
+        return
+    array = other.asarray([[0, 1, 2], [3, 4, 5]], dtype=other.float32)
+    array.flags.writeable = False
+    before = sys.getrefcount(array)
+    tensor = Ours.of(array)
+    assert sys.getrefcount(array) > before, "its memory is shared"
+    assert tensor.dtype() == "f32"
+    assert tensor.values() == [0, 1, 2, 3, 4, 5]
+    assert Ours.of(array.T).values() == ORDER
+    del tensor
+    assert sys.getrefcount(array) == before
+
+
 def test_nothing_is_copied_on_the_way_to_numpy():
     if library != "numpy" or VERSION < (2, 1):  # older ones read only the old struct, which has a copy
         return

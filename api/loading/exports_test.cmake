@@ -1,5 +1,6 @@
-# Compares the library's exported symbols with a list, and checks the size of its static thread-local storage:
-#   cmake -DLIBRARY=liblockstep.so -DLIST=exported_symbols.txt [-DWRITE=1] -P exports_test.cmake
+# Compares the library's exported symbols with a list, checks that all are of classes that the public headers define,
+# and checks the size of its static thread-local storage:
+#   cmake -DLIBRARY=liblockstep.so -DLIST=exported_symbols.txt -DHEADERS=api/lockstep [-DWRITE=1] -P exports_test.cmake
 find_program(NM nm REQUIRED)
 find_program(READELF readelf REQUIRED)
 execute_process(COMMAND ${NM} --dynamic --demangle --defined-only ${LIBRARY} OUTPUT_VARIABLE text COMMAND_ERROR_IS_FATAL ANY)
@@ -30,6 +31,33 @@ if(NOT found STREQUAL expected)
   execute_process(COMMAND diff ${LIST} ${now} OUTPUT_VARIABLE difference)
   message(FATAL_ERROR "What leaves the library is not what ${LIST} says:\n${difference}"
     "If that is meant: cp ${now} ${LIST}")
+endif()
+
+# A class that a public header only declares is internal. Its members are exported unless it has LOCKSTEP_HIDDEN there.
+file(GLOB_RECURSE headers ${HEADERS}/*.h)
+set(public "")
+foreach(header IN LISTS headers)
+  file(READ ${header} text)
+  string(APPEND public "${text}")
+endforeach()
+set(names "")
+foreach(symbol IN LISTS symbols)
+  string(REGEX REPLACE "^(vtable|typeinfo|typeinfo name) for " "" symbol "${symbol}")
+  string(REGEX MATCH "^[A-Za-z0-9_:]+" symbol "${symbol}")
+  string(REGEX MATCHALL "[A-Za-z0-9_]+" parts "${symbol}")
+  list(FILTER parts INCLUDE REGEX "^[A-Z]")  # classes; functions and namespaces begin with small letters
+  list(APPEND names ${parts})
+endforeach()
+list(REMOVE_DUPLICATES names)
+set(internal "")
+foreach(name IN LISTS names)
+  if(NOT public MATCHES "(class|struct|enum class) ([^;{}()=]* )?${name}( final)?( : [^;{}]*)? {")
+    string(APPEND internal " ${name}")
+  endif()
+endforeach()
+if(internal)
+  message(FATAL_ERROR "These classes are exported, but no public header defines them:${internal}\n"
+    "Declare them with LOCKSTEP_HIDDEN (api/lockstep/export.h)")
 endif()
 
 # Libraries that are loaded into a running process share about 500 bytes of static thread-local storage (glibc's

@@ -29,6 +29,6 @@ endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT LOCKSTEP_INTERNAL_SHARED)
   add_test(NAME exported_symbols
     COMMAND ${CMAKE_COMMAND} -DLIBRARY=$<TARGET_FILE:lockstep> -DLIST=${PROJECT_SOURCE_DIR}/api/abi/exported_symbols.txt
-      -P ${folder}/exports_test.cmake)
+      -DHEADERS=${PROJECT_SOURCE_DIR}/api/lockstep -P ${folder}/exports_test.cmake)
   set_tests_properties(exported_symbols PROPERTIES LABELS fast)
 endif()

@@ -15,7 +15,7 @@
 
 namespace LOCKSTEP_API lockstep {
 
-class TapeImpl;
+class LOCKSTEP_HIDDEN TapeImpl;
 
 /// What gradient() does for a source that the target does not depend on: throw, or return zeros.
 enum class Unconnected : std::uint8_t { error, zero };
@@ -102,7 +102,7 @@ class [[nodiscard]] NoGradient {
   NoGradient& operator=(const NoGradient&) = delete;
 
  private:
-  struct State;
+  struct LOCKSTEP_HIDDEN State;
   std::unique_ptr<State> state_;
 };
 

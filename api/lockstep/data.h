@@ -73,7 +73,7 @@ class Dataset {
     void seek(std::int64_t batch);
 
    private:
-    struct State;
+    struct LOCKSTEP_HIDDEN State;
     HandlePointer<std::unique_ptr<State>, "pass"> state_;
   };
   Pass batches(std::int64_t batch_size, Device device, std::int64_t pass_number = 0, bool drop_last = false) const {

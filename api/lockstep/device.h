@@ -13,8 +13,9 @@
 
 namespace LOCKSTEP_API lockstep {
 
-class DeviceEntry;
-class DeviceState;
+class LOCKSTEP_HIDDEN DeviceEntry;
+class LOCKSTEP_HIDDEN DeviceState;
+class LOCKSTEP_HIDDEN DriverRegistry;
 
 /// One device of one driver, such as `cpu:0`. Cheap to copy; constructing a Device does not open the device.
 class Device {

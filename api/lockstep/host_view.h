@@ -55,7 +55,7 @@ class HostView {
     return {static_cast<const T*>(first), static_cast<std::size_t>(shape(where).size())};
   }
 
-  struct State;
+  struct LOCKSTEP_HIDDEN State;
 
  private:
   const void* dense_data(DType as, CallSite where) const;

@@ -167,7 +167,7 @@ class Model {
   /// does not fit the model or is not a checkpoint. After any failure nothing has changed.
   void load_checkpoint(const std::string& path, CallSite where = CallSite::current());
 
-  struct State;  // internal
+  struct LOCKSTEP_HIDDEN State;  // internal
 
  private:
   HandlePointer<std::unique_ptr<State>, "model"> state_;

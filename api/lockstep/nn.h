@@ -107,7 +107,7 @@ class Layer {
   Layer& add_child(std::unique_ptr<Layer> layer);
 
  private:
-  struct State;
+  struct LOCKSTEP_HIDDEN State;
   HandlePointer<std::unique_ptr<State>, "layer"> state_;
 };
 

@@ -25,7 +25,7 @@
 namespace LOCKSTEP_API lockstep {
 
 class OpDef;
-class CallTypes;
+class LOCKSTEP_HIDDEN CallTypes;
 class CallByName;
 
 // -------------------------------------------------------------------------------------------------------------- calls

@@ -65,7 +65,7 @@ struct OutputDef {
   bool variadic = false;     // for the last output only: a call may have more or fewer of it; see OpDef::count_outputs
 };
 
-/// A number that is passed at launch: changing it needs no new kernel. If `infer` or `decompose` reads its value, a
+/// A number that is passed at launch: changing it needs no new kernel. If `infer` or `decompose` reads its value, an
 /// abstract call cannot take a number there that is known only at launch. Passing it on to other calls does not count
 /// as reading.
 struct ScalarDef {

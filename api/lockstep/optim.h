@@ -94,7 +94,7 @@ class Optimizer {
  private:
   void step(std::span<const Tensor> gradients, std::span<const Variable> variables, CallSite where);
 
-  struct Impl;
+  struct LOCKSTEP_HIDDEN Impl;
   HandlePointer<std::unique_ptr<Impl>, "optimizer"> impl_;
 };
 

@@ -18,8 +18,8 @@ unsigned thread_count();
 /// Until the end of the scope, ops of this thread use `count` threads for CPU work, such as 1 on each of many threads
 /// that serve requests. 0: as many as the application's setting says.
 ///
-/// Threads share kernels. Some kernels of the device `cpu` are divided among as many threads as the call had that
-/// needed them first, and use no more later.
+/// Threads share kernels. Some kernels of the device `cpu` are divided for the number of threads that the application
+/// had set when they were first needed, or for that of the first call's scope if it was larger. They use no more later.
 class [[nodiscard]] ThreadCountScope {
  public:
   explicit ThreadCountScope(unsigned count);

@@ -38,7 +38,7 @@ class Program {
 
  private:
   friend class ProgramBuilder;
-  struct AbiView;
+  struct LOCKSTEP_HIDDEN AbiView;
   void drop_unused();
   void make_abi();
   std::vector<lks_instr> instrs_;

@@ -15,6 +15,8 @@
 
 namespace LOCKSTEP_API lockstep {
 
+class LOCKSTEP_HIDDEN SymbolicTable;
+
 inline constexpr int max_rank = 8;
 
 /// Checked arithmetic for extents, positions, strides and byte counts; all arithmetic on such numbers uses these

@@ -48,7 +48,7 @@ class Stream {
   /// stream throws the failure too, but does not report it: this function still throws it.
   void synchronize(CallSite where = CallSite::current()) const;
 
-  struct State;
+  struct LOCKSTEP_HIDDEN State;
 
  private:
   friend class DeviceState;

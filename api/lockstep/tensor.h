@@ -20,7 +20,7 @@
 
 namespace LOCKSTEP_API lockstep {
 
-struct TensorImpl;
+struct LOCKSTEP_HIDDEN TensorImpl;
 class Variable;
 
 /// A dense array of one dtype on one device, or a view of one (reshape, slice, transpose and broadcast copy nothing).

@@ -9,7 +9,7 @@
 
 namespace LOCKSTEP_API lockstep {
 
-class VariableImpl;
+class LOCKSTEP_HIDDEN VariableImpl;
 
 /// A named tensor whose value can be replaced: a weight, or a running statistic. Copies refer to the same variable. An
 /// op reads the current value; a tensor that was read keeps its value when the variable changes later. `const`

@@ -1,5 +1,7 @@
 #include "backends/common/program.h"
 
+#include "api/internal/instructions.h"
+
 namespace common {
 
 Program::Program(const lks_program& p)
@@ -13,22 +15,8 @@ Program::Program(const lks_program& p)
 }
 
 int arg_count(const lks_instr& instr, const Program& program) {
-  switch (instr.opcode) {
-    case LKS_INSTR_INPUT:
-    case LKS_INSTR_SCALAR:
-    case LKS_INSTR_CONST:
-    case LKS_INSTR_INDEX:
-    case LKS_INSTR_LINEAR: return 0;
-    case LKS_INSTR_CALL: return static_cast<int>(program.functions[instr.imm].body->input_dtypes.size());
-    case LKS_INSTR_SQRT:
-    case LKS_INSTR_NEG:
-    case LKS_INSTR_ABS:
-    case LKS_INSTR_CONVERT:
-    case LKS_INSTR_BITCAST:
-    case LKS_INSTR_NOT: return 1;
-    case LKS_INSTR_SELECT: return 3;
-    default: return 2;
-  }
+  if (instr.opcode == LKS_INSTR_CALL) return static_cast<int>(program.functions[instr.imm].body->input_dtypes.size());
+  return lockstep::arg_count_of(instr.opcode);
 }
 
 namespace {

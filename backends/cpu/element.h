@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "api/internal/instructions.h"
 #include "lockstep/driver.h"
 
 namespace cpu {
@@ -22,7 +23,7 @@ struct Bool8 {
 
 inline std::int64_t bytes_of(lks_dtype t) { return LKS_DTYPE_BITS(t) / 8; }
 
-inline bool is_half_width(lks_dtype t) { return t == LKS_F16 || t == LKS_BF16; }
+using lockstep::is_half_width;
 
 /// Calls f with a value of the C++ type of `t`, which is f32, f64, i32 or i64.
 template <class F>

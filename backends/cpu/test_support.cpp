@@ -1,8 +1,11 @@
 #include "backends/cpu/test_support.h"
 
+#include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <sstream>
 
 namespace lockstep::testing {
@@ -145,6 +148,26 @@ void expect_same_for_threads(const std::string& what, const std::function<Tensor
   const Tensor three = f(cpu());
   set_thread_count(0);
   EXPECT_TRUE(same_bits(three, one)) << what;
+}
+
+void expect_divided_after_a_call_alone(const std::string& what, unsigned threads, const std::function<Tensor()>& f) {
+  set_thread_count(threads);
+  std::atomic<unsigned> most_pieces{0};
+  set_parallel_runner([&](unsigned count, const std::function<void(unsigned)>& piece) {
+    most_pieces = std::max(most_pieces.load(), count);
+    for (unsigned i = 0; i < count; ++i) piece(i);
+  });
+  std::optional<Tensor> alone;
+  {
+    const ThreadCountScope one(1);
+    alone = f();
+  }
+  EXPECT_EQ(most_pieces, 0u) << what << ", alone";
+  const Tensor together = f();
+  EXPECT_EQ(most_pieces, threads) << what;
+  set_parallel_runner({});
+  set_thread_count(0);
+  EXPECT_TRUE(same_bits(together, *alone)) << what;
 }
 
 ::testing::AssertionResult close(const Tensor& a, const Tensor& b, const Tensor& budget, double tolerance) {

@@ -58,6 +58,10 @@ void expect_same(const std::string& what, const std::function<Tensor(Device)>& f
 /// Runs `f` with one thread and with three on the cpu device, and expects the same bits.
 void expect_same_for_threads(const std::string& what, const std::function<Tensor(Device)>& f);
 
+/// First runs `f` in a scope of one thread, which prepares the kernels. Expects that calls outside the scope divide
+/// them into `threads` pieces, and get the same bits.
+void expect_divided_after_a_call_alone(const std::string& what, unsigned threads, const std::function<Tensor()>& f);
+
 /// Checks |a - b| <= tolerance · budget for each element. `budget` has the shape of a and may be on any device.
 ::testing::AssertionResult close(const Tensor& a, const Tensor& b, const Tensor& budget, double tolerance);
 

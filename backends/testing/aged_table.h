@@ -1,4 +1,4 @@
-// A driver's table as an older or a newer driver.h would have it.
+// A driver's table and diags as an older or a newer driver.h would have them.
 #pragma once
 
 #include <sys/mman.h>
@@ -7,12 +7,14 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "api/internal/abi_1_0.h"
+#include "backends/common/diag.h"
 #include "lockstep/driver.h"
 
 /// The table of ABI 1.0. It ends at the end of a page, and the next page cannot be accessed: a host that reads a slot
 /// that this driver does not have crashes.
 inline const lks_driver_api& older_table(const lks_driver_api& present) {
-  constexpr std::size_t page = 4096, bytes = offsetof(lks_driver_api, kernel_variant) + sizeof(void*);
+  constexpr std::size_t page = 4096, bytes = lockstep::driver_api_1_0;
   alignas(page) static char memory[2 * page];
   static const lks_driver_api* const table = [&] {
     lks_driver_api older = present;
@@ -25,6 +27,13 @@ inline const lks_driver_api& older_table(const lks_driver_api& present) {
     return reinterpret_cast<const lks_driver_api*>(at);
   }();
   return *table;
+}
+
+/// A diag without the fields that were added after ABI 1.0.
+inline lks_diag older_diag() {
+  lks_diag diag = common::empty_diag();
+  diag.hdr.size = lockstep::diag_1_0;
+  return diag;
 }
 
 /// A table with slots that this driver.h does not know.

@@ -12,8 +12,9 @@
 //   toy.max_tensor_bytes  (default none)
 //   toy.host_visible      1 if the host can map the memory
 //   toy.copies_writes     1 if queue_write copies the host's bytes before it returns
-//   toy.table             "older": a table as ABI 1.0 had it; "newer": one with more slots and a later minor version.
-//                         The option's value is then also the driver's name
+//   toy.table             "older": a driver of ABI 1.0, which does not say which launch failed and has no capability
+//                         of later versions; "newer": a table with more slots and a later minor version. The option's
+//                         value is then also the driver's name
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -44,6 +45,7 @@ struct lks_driver {
   std::atomic<long> wait_generation{0};
   std::uint64_t min_alignment = 64, max_tensor_bytes = 0;
   bool host_visible = false, copies_writes = false;
+  bool of_abi_1_0 = false;
 };
 
 struct lks_device {
@@ -154,7 +156,7 @@ struct lks_queue {
   void execute(Pending& next) {
     if (timeline.failed()) return;  // skipped
     sleep_a_little();
-    lks_diag diag = empty_diag();
+    lks_diag diag = device.driver.of_abi_1_0 ? older_diag() : empty_diag();
     lks_status status = LKS_OK;
     if (next.fails) {
       status = fail(&diag, LKS_INTERNAL, DRIVER_WHERE, "the toy device was told to fail here");
@@ -198,7 +200,8 @@ lks_status LKS_CALL driver_open(const lks_host_api* api, lks_driver** out, lks_d
                         number_option(*api, "toy.min_alignment", 64),
                         number_option(*api, "toy.max_tensor_bytes", 0),
                         number_option(*api, "toy.host_visible", 0) == 1,
-                        number_option(*api, "toy.copies_writes", 0) == 1};
+                        number_option(*api, "toy.copies_writes", 0) == 1,
+                        option(*api, "toy.table") == "older"};
   return LKS_OK;
 }
 void LKS_CALL driver_close(lks_driver* driver) { delete driver; }
@@ -213,7 +216,7 @@ lks_status LKS_CALL device_describe(lks_driver* driver, std::uint32_t ordinal, l
   lks_device_info full;
   std::memset(&full, 0, sizeof full);
   full.type = LKS_DEVICE_ACCELERATOR;
-  if (driver->copies_writes) full.capabilities = LKS_CAP_COPIES_WRITES;
+  if (driver->copies_writes && !driver->of_abi_1_0) full.capabilities = LKS_CAP_COPIES_WRITES;
   full.math_modes = math_modes;
   full.max_rank = LKS_MAX_RANK;
   full.compute_units = 1;

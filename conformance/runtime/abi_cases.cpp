@@ -4,7 +4,7 @@
 #include <memory>
 #include <set>
 
-#include "conformance/runtime/abi_1_0.h"
+#include "api/internal/abi_1_0.h"
 #include "conformance/runtime/footprint.h"
 #include "conformance/runtime/kernels.h"
 #include "conformance/runtime/suites.h"

@@ -7,7 +7,7 @@
 #include <string>
 #include <thread>
 
-#include "conformance/runtime/abi_1_0.h"
+#include "api/internal/abi_1_0.h"
 #include "lockstep/options.h"
 
 namespace lockstep::conformance {

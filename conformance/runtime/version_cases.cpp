@@ -3,7 +3,7 @@
 #include <cstring>
 #include <memory>
 
-#include "conformance/runtime/abi_1_0.h"
+#include "api/internal/abi_1_0.h"
 #include "conformance/runtime/failing_launch.h"
 #include "conformance/runtime/page_edge.h"
 #include "conformance/runtime/suites.h"

@@ -174,6 +174,42 @@ Tensor forward(const Operand& x, const Operand& w, const Conv2dAttrs& attrs) {
   return invoke1(op, {x, w, Operand::absent(x.where())}, &attrs);
 }
 
+// What the two gradients of conv2d have in common. Input `dy` is the gradient of conv2d's result. The other input and
+// the output are conv2d's image and filter, which have the extents of the attribute where they are the output.
+OpDef backward_op(const char* name, std::size_t dy) {
+  OpDef op;
+  op.name = name;
+  op.internal = true;
+  op.error_class = ErrorClass::sum;
+  op.infer = [dy](InferContext& c) {
+    c.require_rank(0, 4);
+    c.require_rank(1, 4);
+    const auto& a = c.attrs<Conv2dBackwardAttrs>();
+    c.require_count(a.shape, 4, "shape");
+    const Shape computed = shape_of(a.shape);
+    const Shape& x = dy == 0 ? computed : c.shape(0);
+    const Shape& w = dy == 0 ? c.shape(1) : computed;
+    require_result_shape(c, dy, convolved(c, x, w, a), "convolution");
+    c.set(0, c.group_dtype(), computed);
+  };
+  op.saves = {{.inputs = 0b10}, {.inputs = 0b01}};
+  op.cases = [dy] {
+    std::vector<OpCase> cases;
+    const auto add = [&](DType dtype, const std::vector<ConvCase>& all) {
+      for (const ConvCase& c : all) {
+        const Shape result = output_shape(c);
+        cases.push_back(OpCase{std::string(name_of(dtype)) + "/" + c.name,
+                               {{dy == 0 ? result : c.x, dtype}, {dy == 0 ? c.w : result, dtype}}}
+                            .with(backward_attrs(c.attrs, dy == 0 ? c.x : c.w)));
+      }
+    };
+    for (DType dtype : floating_dtypes) add(dtype, cases_for(dtype));
+    for (DType dtype : floating_dtypes) add(dtype, short_cuts_for(dtype));
+    return cases;
+  };
+  return op;
+}
+
 }  // namespace
 
 namespace defs {
@@ -263,24 +299,11 @@ LOCKSTEP_BUILT_IN(80, conv2d) {
 }
 
 LOCKSTEP_BUILT_IN(81, conv2d_backward_input) {
-  OpDef op;
-  op.name = "conv2d_backward_input";
-  op.internal = true;
+  OpDef op = backward_op("conv2d_backward_input", 0);
   op.doc = "Gradient of conv2d with respect to the image.";
   op.inputs = {{"dy", types::floating}, {"w", types::floating}};
   op.outputs = {{"dx"}};
   op.attrs = conv_backward_schema("lks_conv2d_backward_input_attrs", "of the image, NHWC");
-  op.error_class = ErrorClass::sum;
-  op.infer = [](InferContext& c) {
-    c.require_rank(0, 4);
-    c.require_rank(1, 4);
-    const auto& a = c.attrs<Conv2dBackwardAttrs>();
-    c.require_count(a.shape, 4, "shape");
-    const Shape x = shape_of(a.shape);
-    require_result_shape(c, 0, convolved(c, x, c.shape(1), a), "convolution");
-    c.set(0, c.group_dtype(), x);
-  };
-  op.saves = {{.inputs = 0b10}, {.inputs = 0b01}};
   op.gradient = [](GradContext& g) {
     const auto& a = g.attrs<Conv2dBackwardAttrs>();
     const Tensor up = g.upstream();
@@ -297,41 +320,15 @@ LOCKSTEP_BUILT_IN(81, conv2d_backward_input) {
                  });
     sums.finish();
   };
-  op.cases = [] {
-    std::vector<OpCase> cases;
-    const auto add = [&](DType dtype, const std::vector<ConvCase>& all) {
-      for (const ConvCase& c : all) {
-        cases.push_back(
-            OpCase{std::string(name_of(dtype)) + "/" + c.name, {{output_shape(c), dtype}, {c.w, dtype}}}.with(
-                backward_attrs(c.attrs, c.x)));
-      }
-    };
-    for (DType dtype : floating_dtypes) add(dtype, cases_for(dtype));
-    for (DType dtype : floating_dtypes) add(dtype, short_cuts_for(dtype));
-    return cases;
-  };
   return op;
 }
 
 LOCKSTEP_BUILT_IN(82, conv2d_backward_filter) {
-  OpDef op;
-  op.name = "conv2d_backward_filter";
-  op.internal = true;
+  OpDef op = backward_op("conv2d_backward_filter", 1);
   op.doc = "Gradient of conv2d with respect to the filter.";
   op.inputs = {{"x", types::floating}, {"dy", types::floating}};
   op.outputs = {{"dw"}};
   op.attrs = conv_backward_schema("lks_conv2d_backward_filter_attrs", "of the filter, OHWI");
-  op.error_class = ErrorClass::sum;
-  op.infer = [](InferContext& c) {
-    c.require_rank(0, 4);
-    c.require_rank(1, 4);
-    const auto& a = c.attrs<Conv2dBackwardAttrs>();
-    c.require_count(a.shape, 4, "shape");
-    const Shape w = shape_of(a.shape);
-    require_result_shape(c, 1, convolved(c, c.shape(0), w, a), "convolution");
-    c.set(0, c.group_dtype(), w);
-  };
-  op.saves = {{.inputs = 0b10}, {.inputs = 0b01}};
   op.gradient = [](GradContext& g) {
     const auto& a = g.attrs<Conv2dBackwardAttrs>();
     const Tensor up = g.upstream();
@@ -348,17 +345,8 @@ LOCKSTEP_BUILT_IN(82, conv2d_backward_filter) {
                  });
     sums.finish();
   };
-  op.cases = [] {
-    std::vector<OpCase> cases;
-    const auto add = [&](DType dtype, const std::vector<ConvCase>& all) {
-      for (const ConvCase& c : all) {
-        cases.push_back(
-            OpCase{std::string(name_of(dtype)) + "/" + c.name, {{c.x, dtype}, {output_shape(c), dtype}}}.with(
-                backward_attrs(c.attrs, c.w)));
-      }
-    };
-    for (DType dtype : floating_dtypes) add(dtype, cases_for(dtype));
-    for (DType dtype : floating_dtypes) add(dtype, short_cuts_for(dtype));
+  op.cases = [shared = op.cases] {
+    std::vector<OpCase> cases = shared();
     // Sums of several chunks, with so many filters that a kernel need not split a sum.
     const ConvCase deep{"deep", {1, 24, 24, 512}, {512, 3, 3, 1}, {{1, 1}, {1, 1, 1, 1}, {1, 1}, 512}};
     OpCase last =

@@ -60,9 +60,9 @@ dnnl::convolution_forward::primitive_desc forward(const Sequence& sequence, cons
 onednn::Argument filter_argument(Sequence& sequence, const Descriptions& d, const memory::desc& wanted,
                                  std::size_t tensor) {
   if (wanted == d.filter) return {DNNL_ARG_WEIGHTS, wanted, onednn::tensor(tensor)};
-  const onednn::Place place = sequence.reserve(wanted.get_size());
-  sequence.add_reorder(d.filter, onednn::tensor(tensor), wanted, place);
-  return {DNNL_ARG_WEIGHTS, wanted, place};
+  const onednn::Location location = sequence.reserve(wanted.get_size());
+  sequence.add_reorder(d.filter, onednn::tensor(tensor), wanted, location);
+  return {DNNL_ARG_WEIGHTS, wanted, location};
 }
 
 void add_forward(Sequence& sequence, const Descriptions& d, const ConvTensors& at, std::uint32_t mode) {
@@ -104,12 +104,12 @@ void add_backward_filter(Sequence& sequence, const Descriptions& d, const ConvTe
   const auto pd = backward_filter(sequence, d, mode);
   const memory::desc made = pd.diff_weights_desc();
   const bool direct = made == d.filter;
-  const onednn::Place place = direct ? onednn::tensor(at.filter) : sequence.reserve(made.get_size());
+  const onednn::Location location = direct ? onednn::tensor(at.filter) : sequence.reserve(made.get_size());
   sequence.add(dnnl::convolution_backward_weights(pd), pd.scratchpad_desc(),
                {{DNNL_ARG_SRC, d.image, onednn::tensor(at.image)},
                 {DNNL_ARG_DIFF_DST, d.result, onednn::tensor(at.result)},
-                {DNNL_ARG_DIFF_WEIGHTS, made, place}});
-  if (!direct) sequence.add_reorder(made, place, d.filter, onednn::tensor(at.filter));
+                {DNNL_ARG_DIFF_WEIGHTS, made, location}});
+  if (!direct) sequence.add_reorder(made, location, d.filter, onednn::tensor(at.filter));
 }
 
 bool multiplies_padding(const ConvShape& s, bool bias, ConvPass pass, std::uint32_t mode) {

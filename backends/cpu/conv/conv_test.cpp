@@ -190,5 +190,15 @@ TEST(CpuConv, ServesSeveralThreadsAtOnceAndOtherThreadCountsThanItWasMadeFor) {
   }
 }
 
+// The extents are of no other test, so that no kernel is prepared yet.
+TEST(CpuConv, IsDividedAmongAllThreadsThoughAThreadAloneNeededItFirst) {
+  const MathModeScope mode(MathMode::lockstep);
+  const Geometry g{"for three threads", {3, 23, 29, 17}, {67, 3, 3, 17}};
+  for (const Case& c : cases_of(g)) {
+    const Tensor a = random_tensor(cpu(), f32, c.first, 1), b = random_tensor(cpu(), f32, c.second, 2);
+    expect_divided_after_a_call_alone(g.name, 3, [&] { return c.pass(g, a, b); });
+  }
+}
+
 }  // namespace
 }  // namespace lockstep::testing

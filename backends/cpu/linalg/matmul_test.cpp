@@ -151,5 +151,16 @@ TEST(CpuMatmul, ServesSeveralThreadsAtOnceAndOtherThreadCountsThanItWasMadeFor) 
   set_thread_count(0);
 }
 
+// The extents are of no other test, so that no kernel is prepared yet.
+TEST(CpuMatmul, IsDividedAmongAllThreadsThoughAThreadAloneNeededItFirst) {
+  const MathModeScope mode(MathMode::lockstep);
+  for (DType t : {f32, f64}) {
+    const Tensor a = random_tensor(cpu(), t, {131, 79}, 1), b = random_tensor(cpu(), t, {79, 211}, 2);
+    expect_divided_after_a_call_alone("blocked", 3, [&] { return matmul(a, b); });
+    const Tensor row = random_tensor(cpu(), t, {3, 30001}, 3), dense = random_tensor(cpu(), t, {30001, 90}, 4);
+    expect_divided_after_a_call_alone("few rows", 3, [&] { return matmul(row, dense); });
+  }
+}
+
 }  // namespace
 }  // namespace lockstep::testing

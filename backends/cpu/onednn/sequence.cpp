@@ -63,10 +63,10 @@ class SequenceKernel : public lks_kernel {
 
 }  // namespace
 
-Place Sequence::reserve(std::size_t bytes) {
-  const Place place{true, workspace_bytes_};
+Location Sequence::reserve(std::size_t bytes) {
+  const Location location{true, workspace_bytes_};
   workspace_bytes_ += (bytes + alignment - 1) / alignment * alignment;
-  return place;
+  return location;
 }
 
 void Sequence::add(const dnnl::primitive& primitive, const dnnl::memory::desc& scratchpad,
@@ -76,12 +76,12 @@ void Sequence::add(const dnnl::primitive& primitive, const dnnl::memory::desc& s
   for (Argument& a : arguments) arguments_.push_back(std::move(a));
 }
 
-void Sequence::add_reorder(const dnnl::memory::desc& from, Place from_place, const dnnl::memory::desc& to,
-                           Place to_place) {
+void Sequence::add_reorder(const dnnl::memory::desc& from, Location from_location, const dnnl::memory::desc& to,
+                           Location to_location) {
   const bool alone = from.get_size() <= small_reorder;
   const ThreadScope scope(alone ? 1 : current_threads());
   const dnnl::reorder::primitive_desc pd(engine_, from, engine_, to, attributes(LKS_MODE_STRICT));
-  add(dnnl::reorder(pd), pd.scratchpad_desc(), {{DNNL_ARG_FROM, from, from_place}, {DNNL_ARG_TO, to, to_place}});
+  add(dnnl::reorder(pd), pd.scratchpad_desc(), {{DNNL_ARG_FROM, from, from_location}, {DNNL_ARG_TO, to, to_location}});
   steps_.back().alone = alone;
 }
 
@@ -115,8 +115,8 @@ void Sequence::keep(std::unique_ptr<Frame> frame) const {
 void Sequence::run(const lks_kernel& kernel, const lks_launch& launch, char* workspace) const {
   std::unique_ptr<Frame> frame = take_frame();
   for (std::size_t i = 0; i < arguments_.size(); ++i) {
-    const Place place = arguments_[i].place;
-    void* data = place.in_workspace ? workspace + place.at : address(kernel, launch, place.at);
+    const Location location = arguments_[i].location;
+    void* data = location.in_workspace ? workspace + location.at : address(kernel, launch, location.at);
     require(dnnl_memory_set_data_handle(frame->arguments[i].memory, data), "oneDNN refuses a memory address");
   }
   for (const Step& step : steps_) {

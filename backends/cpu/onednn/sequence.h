@@ -12,18 +12,18 @@
 
 namespace cpu::onednn {
 
-/// The location of an argument's data: the index of a bound tensor, or an offset into the launch's workspace.
-struct Place {
+/// Of an argument's data: the index of a bound tensor, or an offset into the launch's workspace.
+struct Location {
   bool in_workspace;
   std::size_t at;
 };
 
-inline Place tensor(std::size_t index) { return {false, index}; }
+inline Location tensor(std::size_t index) { return {false, index}; }
 
 struct Argument {
   int name;  // DNNL_ARG_*
   dnnl::memory::desc desc;
-  Place place;
+  Location location;
 };
 
 /// Immutable once filled; serves launches on several threads at once. Valid only for the number of threads that it was
@@ -38,11 +38,12 @@ class Sequence {
   Sequence& operator=(const Sequence&) = delete;
 
   const dnnl::engine& engine() const { return engine_; }
-  Place reserve(std::size_t bytes);
+  Location reserve(std::size_t bytes);
   /// Appends a primitive. Its attributes must leave the scratchpad to the caller (see attributes()).
   void add(const dnnl::primitive& primitive, const dnnl::memory::desc& scratchpad, std::vector<Argument> arguments);
   /// Appends a copy into another layout. A small copy runs only on the calling thread.
-  void add_reorder(const dnnl::memory::desc& from, Place from_place, const dnnl::memory::desc& to, Place to_place);
+  void add_reorder(const dnnl::memory::desc& from, Location from_location, const dnnl::memory::desc& to,
+                   Location to_location);
 
   std::size_t workspace_bytes() const { return workspace_bytes_; }
   void run(const lks_kernel& kernel, const lks_launch& launch, char* workspace) const;

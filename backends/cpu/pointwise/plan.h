@@ -12,6 +12,7 @@
 
 namespace cpu {
 
+/// Index into the table of addresses of a launch: first those of tensors, then of cells, then of slots.
 using Place = std::uint16_t;
 
 /// How an input behaves along a segment.

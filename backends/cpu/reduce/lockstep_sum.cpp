@@ -11,9 +11,9 @@ namespace cpu {
 namespace {
 
 constexpr double ns_per_element = 0.15;
-constexpr std::int64_t max_partials = 4096;     // on the stack of the launching thread
-constexpr std::int64_t min_cut_work = 1 << 15;  // elements: smaller sums are not split
-constexpr std::int64_t wanted_units = 64;       // to split large sums into, enough for many threads
+constexpr std::int64_t max_partials = 4096;       // on the stack of the launching thread
+constexpr std::int64_t min_split_work = 1 << 15;  // elements: smaller sums are not split
+constexpr std::int64_t wanted_units = 64;         // to split large sums into, enough for many threads
 
 /// Stores sums, divided if they are means.
 template <class T>
@@ -27,22 +27,22 @@ struct SumTarget {
 
 /// How the chunks of each output are split: into subtrees of 2^n chunks, so that the tree over subtrees is the tree
 /// over chunks.
-struct ChunkCut {
-  std::int64_t chunks, subtree, cuts;
+struct ChunkSplit {
+  std::int64_t chunks, chunks_each, parts;
 
-  ChunkCut(std::int64_t terms, std::int64_t outputs, std::int64_t units)
-      : chunks(std::max<std::int64_t>(1, (terms + lane_chunk - 1) / lane_chunk)), subtree(1) {
-    const bool worth = terms * outputs >= min_cut_work;
-    while (subtree < chunks && (!worth || count() * units > 2 * wanted_units || count() * outputs > max_partials)) {
-      subtree *= 2;
+  ChunkSplit(std::int64_t terms, std::int64_t outputs, std::int64_t units)
+      : chunks(std::max<std::int64_t>(1, (terms + lane_chunk - 1) / lane_chunk)), chunks_each(1) {
+    const bool worth = terms * outputs >= min_split_work;
+    while (chunks_each < chunks && (!worth || count() * units > 2 * wanted_units || count() * outputs > max_partials)) {
+      chunks_each *= 2;
     }
-    cuts = count();
+    parts = count();
   }
-  std::int64_t first(std::int64_t cut) const { return cut * subtree; }
-  std::int64_t end(std::int64_t cut) const { return std::min(chunks, (cut + 1) * subtree); }
+  std::int64_t first(std::int64_t part) const { return part * chunks_each; }
+  std::int64_t end(std::int64_t part) const { return std::min(chunks, (part + 1) * chunks_each); }
 
  private:
-  std::int64_t count() const { return (chunks + subtree - 1) / subtree; }
+  std::int64_t count() const { return (chunks + chunks_each - 1) / chunks_each; }
 };
 
 /// Sums along a dimension in which the input is contiguous: each output has its own terms.
@@ -56,38 +56,38 @@ class RowSum {
         in_(in),
         target_(target),
         terms_(runs_.count() * run_.extent),
-        cut_(terms_, kept_.count(), kept_.count()) {}
+        split_(terms_, kept_.count(), kept_.count()) {}
 
   void run(const lks_host_api& api) const {
     const std::int64_t outputs = kept_.count();
-    const double ns = 10 + ns_per_element * static_cast<double>(terms_) / static_cast<double>(cut_.cuts);
-    if (cut_.cuts == 1) {
+    const double ns = 10 + ns_per_element * static_cast<double>(terms_) / static_cast<double>(split_.parts);
+    if (split_.parts == 1) {
       parallel(api, outputs, grain_for(ns), [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t o = begin; o < end; ++o) {
           const Nest::Offsets at = kept_.offsets(o);
-          target_.store(at.out, part(in_ + at.in, 0));
+          target_.store(at.out, sum_part(in_ + at.in, 0));
         }
       });
       return;
     }
     T partials[max_partials];
-    parallel(api, outputs * cut_.cuts, grain_for(ns), [&](std::int64_t begin, std::int64_t end) {
+    parallel(api, outputs * split_.parts, grain_for(ns), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t u = begin; u < end; ++u) {
-        partials[u] = part(in_ + kept_.offsets(u / cut_.cuts).in, u % cut_.cuts);
+        partials[u] = sum_part(in_ + kept_.offsets(u / split_.parts).in, u % split_.parts);
       }
     });
     for (std::int64_t o = 0; o < outputs; ++o) {
       PairwiseRuns<T, 1> tree;
-      for (std::int64_t cut = 0; cut < cut_.cuts; ++cut) tree.add(partials + o * cut_.cuts + cut);
+      for (std::int64_t part = 0; part < split_.parts; ++part) tree.add(partials + o * split_.parts + part);
       target_.store(kept_.offsets(o).out, *tree.total());
     }
   }
 
  private:
-  T part(const T* x, std::int64_t cut) const {
-    if (cut_.chunks == 1) return chunk(x, 0);
+  T sum_part(const T* x, std::int64_t part) const {
+    if (split_.chunks == 1) return chunk(x, 0);
     PairwiseRuns<T, 1> tree;
-    for (std::int64_t c = cut_.first(cut); c < cut_.end(cut); ++c) {
+    for (std::int64_t c = split_.first(part); c < split_.end(part); ++c) {
       const T partial = chunk(x, c * lane_chunk);
       tree.add(&partial);
     }
@@ -115,7 +115,7 @@ class RowSum {
   const T* in_;
   SumTarget<T> target_;
   std::int64_t terms_;
-  ChunkCut cut_;
+  ChunkSplit split_;
 };
 
 /// Sums across the contiguous dimension: adjacent outputs share the input's rows, which are assigned to lanes.
@@ -131,16 +131,16 @@ class ColumnSum {
         target_(target),
         row_count_(row_nest_.count() * rows_.extent),
         blocks_((columns_.extent + block - 1) / block),
-        cut_(row_count_, kept_.count() * columns_.extent, kept_.count() * blocks_) {}
+        split_(row_count_, kept_.count() * columns_.extent, kept_.count() * blocks_) {}
 
   void run(const lks_host_api& api) const {
     const std::int64_t width = std::min<std::int64_t>(block, columns_.extent);
-    const double ns = 50 + ns_per_element * static_cast<double>(row_count_ * width) / static_cast<double>(cut_.cuts);
+    const double ns = 50 + ns_per_element * static_cast<double>(row_count_ * width) / static_cast<double>(split_.parts);
     T partials[max_partials];
-    parallel(api, kept_.count() * blocks_ * cut_.cuts, grain_for(ns), [&](std::int64_t begin, std::int64_t end) {
+    parallel(api, kept_.count() * blocks_ * split_.parts, grain_for(ns), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t u = begin; u < end; ++u) unit(u, partials);
     });
-    if (cut_.cuts > 1) join_cuts(partials);
+    if (split_.parts > 1) join_parts(partials);
   }
 
  private:
@@ -148,7 +148,8 @@ class ColumnSum {
   using Tree = PairwiseRuns<T, block>;
 
   void unit(std::int64_t u, T* partials) const {
-    const std::int64_t cut = u % cut_.cuts, first = u / cut_.cuts % blocks_ * block, outer = u / cut_.cuts / blocks_;
+    const std::int64_t part = u % split_.parts, first = u / split_.parts % blocks_ * block,
+                       outer = u / split_.parts / blocks_;
     const std::int64_t width = std::min<std::int64_t>(block, columns_.extent - first);
     const Nest::Offsets at = kept_.offsets(outer);
     T lanes[sum_lanes * block];
@@ -161,17 +162,17 @@ class ColumnSum {
     };
     const T* sums = lanes;
     Tree tree(static_cast<int>(width));
-    if (cut_.end(cut) - cut_.first(cut) == 1) {
-      sum_chunk(cut_.first(cut));
+    if (split_.end(part) - split_.first(part) == 1) {
+      sum_chunk(split_.first(part));
     } else {
-      for (std::int64_t c = cut_.first(cut); c < cut_.end(cut); ++c) {
+      for (std::int64_t c = split_.first(part); c < split_.end(part); ++c) {
         sum_chunk(c);
         tree.add(lanes);
       }
       sums = tree.total();
     }
-    if (cut_.cuts > 1) {
-      std::copy_n(sums, width, partials + (outer * cut_.cuts + cut) * columns_.extent + first);
+    if (split_.parts > 1) {
+      std::copy_n(sums, width, partials + (outer * split_.parts + part) * columns_.extent + first);
     } else {
       store(at.out + first * columns_.out, sums, width);
     }
@@ -215,13 +216,13 @@ class ColumnSum {
     }
   }
 
-  void join_cuts(const T* partials) const {
+  void join_parts(const T* partials) const {
     for (std::int64_t outer = 0; outer < kept_.count(); ++outer) {
       for (std::int64_t first = 0; first < columns_.extent; first += block) {
         const std::int64_t width = std::min<std::int64_t>(block, columns_.extent - first);
         Tree tree(static_cast<int>(width));
-        for (std::int64_t cut = 0; cut < cut_.cuts; ++cut) {
-          tree.add(partials + (outer * cut_.cuts + cut) * columns_.extent + first);
+        for (std::int64_t part = 0; part < split_.parts; ++part) {
+          tree.add(partials + (outer * split_.parts + part) * columns_.extent + first);
         }
         store(kept_.offsets(outer).out + first * columns_.out, tree.total(), width);
       }
@@ -235,7 +236,7 @@ class ColumnSum {
   const T* in_;
   SumTarget<T> target_;
   std::int64_t row_count_, blocks_;
-  ChunkCut cut_;
+  ChunkSplit split_;
 };
 
 class LockstepSumKernel : public lks_kernel {

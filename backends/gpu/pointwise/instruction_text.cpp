@@ -4,11 +4,14 @@
 #include <cinttypes>
 #include <cstdio>
 
+#include "api/internal/instructions.h"
+
 namespace gpu {
 namespace {
 
-bool is_short(lks_dtype t) { return t == LKS_F16 || t == LKS_BF16; }
-bool is_float(lks_dtype t) { return t == LKS_F32 || t == LKS_F64 || is_short(t); }
+using lockstep::is_half_width;
+
+bool is_float(lks_dtype t) { return t == LKS_F32 || t == LKS_F64 || is_half_width(t); }
 
 std::string call(const std::string& function, const std::string& a) { return function + "(" + a + ")"; }
 
@@ -40,7 +43,7 @@ std::string float_to_integer(lks_dtype from, lks_dtype to, const std::string& v)
 
 bool is_unsigned(lks_dtype t) { return t == LKS_U8 || t == LKS_U32 || t == LKS_U64; }
 
-std::string to_short(lks_dtype from, lks_dtype to, const std::string& v) {
+std::string to_half_width(lks_dtype from, lks_dtype to, const std::string& v) {
   const std::string target = to == LKS_F16 ? "half" : "bfloat";
   if (from == LKS_F64) return "double_to_" + target + "(" + v + ")";
   if (is_float(from)) return "float_to_" + target + "(" + v + ")";
@@ -63,7 +66,7 @@ std::string convert(const Dialect& dialect, lks_dtype from, lks_dtype to, const 
       return "!is_equal(" + wide + ", " + (from == LKS_F64 ? dialect.zero_f64 : dialect.zero_f32) + ")";
     return "(" + v + " != " + type_name(from) + "(0))";
   }
-  if (is_short(to)) return to_short(from, to, wide);
+  if (is_half_width(to)) return to_half_width(from, to, wide);
   if (is_float(from)) {
     if (to == LKS_F32 || to == LKS_F64) return float_to_float(from, to, wide);
     return float_to_integer(from == LKS_F64 ? from : LKS_F32, to, wide);
@@ -73,7 +76,7 @@ std::string convert(const Dialect& dialect, lks_dtype from, lks_dtype to, const 
 }
 
 std::string bitcast(lks_dtype from, lks_dtype to, const std::string& v) {
-  if (from == to || (is_short(from) && is_short(to))) return v;
+  if (from == to || (is_half_width(from) && is_half_width(to))) return v;
   switch (to) {
     case LKS_F32: return call(from == LKS_I32 ? "intBitsToFloat" : "uintBitsToFloat", v);
     case LKS_F64: return call(from == LKS_I64 ? "int64BitsToDouble" : "uint64BitsToDouble", v);
@@ -98,7 +101,7 @@ std::string divide_integers(lks_dtype t, const std::string& a, const std::string
 }
 
 std::string negate(const Dialect& dialect, lks_dtype t, const std::string& a, bool magnitude) {
-  if (is_short(t)) return "(" + a + (magnitude ? " & 0x7fffu)" : " ^ 0x8000u)");
+  if (is_half_width(t)) return "(" + a + (magnitude ? " & 0x7fffu)" : " ^ 0x8000u)");
   if (is_float(t)) return call(magnitude ? "magnitude" : "negate", a);
   if (!magnitude) return wrapped(t, "-" + a);
   if (is_unsigned(t)) return a;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "api/internal/instructions.h"
+
 namespace gpu {
 namespace {
 
@@ -39,8 +41,7 @@ bool PointwiseShape::strided() const { return std::find(walks.begin(), walks.end
 std::string why_not_writable(const std::vector<lks_instr>& instrs) {
   for (const lks_instr& instr : instrs) {
     const bool computes = instr.opcode >= LKS_INSTR_ADD && instr.opcode <= LKS_INSTR_SQRT;
-    if (computes && (instr.dtype == LKS_F16 || instr.dtype == LKS_BF16))
-      return "there is no arithmetic in 16-bit floats";
+    if (computes && lockstep::is_half_width(instr.dtype)) return "there is no arithmetic in 16-bit floats";
   }
   return "";
 }

@@ -14,7 +14,7 @@ float half_to_float(uint h) {
 float bfloat_to_float(uint b) { return uintBitsToFloat(b << 16); }
 
 // sign · mantissa · 2^exponent as a half-width float, rounded to nearest even.
-uint pack_short(uint sign, uint64_t mantissa, int exponent, int mantissa_bits, int min_exponent, uint infinity) {
+uint pack_half_width(uint sign, uint64_t mantissa, int exponent, int mantissa_bits, int min_exponent, uint infinity) {
   if (mantissa == 0) return sign;
   const uint high = uint(mantissa >> 32), low = uint(mantissa);
   const int top = high != 0 ? 32 + findMSB(high) : findMSB(low);
@@ -35,8 +35,8 @@ uint pack_short(uint sign, uint64_t mantissa, int exponent, int mantissa_bits, i
   const uint bits = uint(kept) + (uint(field) << mantissa_bits);
   return sign | min(bits, infinity);
 }
-uint pack_half(uint sign, uint64_t m, int e) { return pack_short(sign, m, e, 10, -14, 0x7c00u); }
-uint pack_bfloat(uint sign, uint64_t m, int e) { return pack_short(sign, m, e, 7, -126, 0x7f80u); }
+uint pack_half(uint sign, uint64_t m, int e) { return pack_half_width(sign, m, e, 10, -14, 0x7c00u); }
+uint pack_bfloat(uint sign, uint64_t m, int e) { return pack_half_width(sign, m, e, 7, -126, 0x7f80u); }
 
 uint float_to_half(float x) {
   const uint bits = floatBitsToUint(x), sign = (bits >> 16) & 0x8000u, field = (bits >> 23) & 255u;
@@ -50,10 +50,10 @@ uint float_to_bfloat(float x) {
 }
 
 // The sign is the highest bit: Mesa 22.3 miscompiles the comparison of a widened int with a constant of 64 bits.
-uint short_sign_of(int64_t x) { return uint(uint64_t(x) >> 63) << 15; }
-uint64_t magnitude_of(int64_t x) { return short_sign_of(x) != 0 ? uint64_t(0) - uint64_t(x) : uint64_t(x); }
-uint long_to_half(int64_t x) { return pack_half(short_sign_of(x), magnitude_of(x), 0); }
-uint long_to_bfloat(int64_t x) { return pack_bfloat(short_sign_of(x), magnitude_of(x), 0); }
+uint half_width_sign_of(int64_t x) { return uint(uint64_t(x) >> 63) << 15; }
+uint64_t magnitude_of(int64_t x) { return half_width_sign_of(x) != 0 ? uint64_t(0) - uint64_t(x) : uint64_t(x); }
+uint long_to_half(int64_t x) { return pack_half(half_width_sign_of(x), magnitude_of(x), 0); }
+uint long_to_bfloat(int64_t x) { return pack_bfloat(half_width_sign_of(x), magnitude_of(x), 0); }
 uint ulong_to_half(uint64_t x) { return pack_half(0u, x, 0); }
 uint ulong_to_bfloat(uint64_t x) { return pack_bfloat(0u, x, 0); }
 
@@ -86,7 +86,7 @@ bool is_nan(double x) { return (doubleBitsToUint64(x) & 0x7ffffffffffffffful) > 
 double negate(double x) { return uint64BitsToDouble(doubleBitsToUint64(x) ^ 0x8000000000000000ul); }
 double magnitude(double x) { return uint64BitsToDouble(doubleBitsToUint64(x) & 0x7ffffffffffffffful); }
 
-uint double_to_short(double x, bool half_format) {
+uint double_to_half_width(double x, bool half_format) {
   const uint64_t bits = doubleBitsToUint64(x);
   const uint sign = uint(bits >> 48) & 0x8000u, field = uint(bits >> 52) & 2047u;
   const uint64_t mantissa = bits & 0xffffffffffffful;
@@ -98,8 +98,8 @@ uint double_to_short(double x, bool half_format) {
   const int e = int(max(field, 1u)) - 1075;
   return half_format ? pack_half(sign, m, e) : pack_bfloat(sign, m, e);
 }
-uint double_to_half(double x) { return double_to_short(x, true); }
-uint double_to_bfloat(double x) { return double_to_short(x, false); }
+uint double_to_half(double x) { return double_to_half_width(x, true); }
+uint double_to_bfloat(double x) { return double_to_half_width(x, false); }
 
 int double_to_int(double x) {
   if (is_nan(x)) return 0;
