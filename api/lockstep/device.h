@@ -46,8 +46,8 @@ class Device {
 
 std::ostream& operator<<(std::ostream& out, Device device);
 
-/// How ops may compute (docs/lockstep_mode.md). `strict`: IEEE f32 everywhere. `fast`: matmul and convolution may use
-/// narrower dtypes internally. `lockstep`: bit-identical results on every device that offers the mode.
+/// How ops may compute (docs/lockstep_mode.md). `strict`: IEEE f32 everywhere. `fast`: sums and products of f32 and
+/// shorter dtypes may use narrower formats internally. `lockstep`: bit-identical results on every device that offers it.
 enum class MathMode : std::uint8_t { strict, fast, lockstep };
 
 std::string_view name_of(MathMode mode);

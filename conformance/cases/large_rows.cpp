@@ -28,9 +28,11 @@ std::vector<std::size_t> leading_groups(const OpDef& op, const Base& base) {
   return leading;
 }
 
-// Elements of the largest tensor of a case of the suite "rows": beyond 2^18, and more.
+// Elements of the largest tensor of a case of the suite "rows": beyond 2^18, and rarely more, which takes longer.
 constexpr std::int64_t many = 1 << 18;
-constexpr std::int64_t row_elements[] = {many + 1, many + 5000, many + 77, 2 * many + 77, 4 * many + 99, 8 * many + 33};
+constexpr std::int64_t row_elements[] = {many + 1,     many + 5000,   many + 77,     many + 33,
+                                         many + 129,   many + 1021,   many + 2,      2 * many + 77,
+                                         2 * many + 5, 4 * many + 99, 8 * many + 33, many + 4099};
 
 // Whether results repeat if rows do: the op treats each row by itself. An axis of 0 runs across the rows.
 bool treats_rows_alike(const OpDef& op, const OpCase& c) {
@@ -120,7 +122,7 @@ void add_rows(Collector& out, const OpDef& op, MathMode mode, const std::vector<
                              });
   std::size_t turn = 0;
   for (const Kind kind : kinds_for(op, mode, main, choice.below(4))) {
-    const std::int64_t elements = row_elements[choice.below(main ? std::size(row_elements) : 3)];
+    const std::int64_t elements = row_elements[choice.below(main ? std::size(row_elements) : 7)];
     for (auto at = open.begin(); at != open.end(); ++at) {
       const Base& base = bases[at->first];
       const bool asks = kind == Kind::broadcast || kind == Kind::alike;

@@ -227,10 +227,11 @@ void probe_rounding(const Product& product, const char* name, DType dtype, MathM
       const Tensor b = filled(
           dtype, {s.k, s.n}, [](auto, auto) { return 1.0L; }, device);
       for (long double v : to_array(product(a, b)).values) {
+        if (v == expected) continue;
         char text[200];
         std::snprintf(text, sizeof text, "%s %s of %s: %La %+La is rounded to %La, not %La",
                       std::string(name_of(dtype)).c_str(), name, s.text().c_str(), first, second, v, expected);
-        out.note(v == expected, text);
+        out.note(false, text);
       }
     }
   }
