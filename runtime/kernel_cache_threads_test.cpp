@@ -78,6 +78,20 @@ TEST_P(KernelThreads, TwoThreadsPrepareOneKernelOnce) {
   EXPECT_EQ(most, 1);
 }
 
+TEST_P(KernelThreads, AKernelIsPreparedForTheThreadsOfAllCallers) {
+  script.deps[0].dims = 1;
+  unsigned given = 0;
+  script.during = [&](const lks_kernel_desc&) { given = thread_count(); };
+  set_thread_count(3);
+  for (unsigned own : {1u, 5u, 0u}) {
+    const ThreadCountScope scope(own);
+    find(with_extent(20 + own));
+    EXPECT_EQ(given, own == 5 ? 5u : 3u) << own;
+    EXPECT_EQ(thread_count(), own ? own : 3u) << "after the call all is as before";
+  }
+  set_thread_count(0);
+}
+
 TEST_P(KernelThreads, AfterAFailureTheNextOneAsks) {
   Gate begun;
   std::atomic<int> asked{0};

@@ -122,6 +122,14 @@ TEST_F(CommandLine, OpsAreListedFromTheirDefinitions) {
       std::string::npos)
       << table.out;
   EXPECT_EQ(table.out.find("conv2d_backward_input"), std::string::npos) << "an internal op is listed";
+  EXPECT_NE(table.out.find("full(shape, value, dtype = f32) -> y"), std::string::npos) << "required ones come first";
+  const auto row = [&](const std::string& start) {
+    const std::size_t begin = table.out.find("\n " + start + " ") + 1;
+    return begin == 0 ? "" : table.out.substr(begin, table.out.find('\n', begin) - begin);
+  };
+  EXPECT_NE(row("exp(x) -> y").find(" f32 f64 f16 bf16  "), std::string::npos) << row("exp(x) -> y");
+  EXPECT_NE(row("gather(x, indices, axis = 0) -> y").find(" x: all; indices: i32 i64  "), std::string::npos);
+  EXPECT_LT(row("exp(x) -> y").find(" f32"), 60u) << "the longest signature widens all rows";
 
   const Result r = run("ops --json");
   ASSERT_EQ(r.status, 0) << r.err;
@@ -147,7 +155,21 @@ TEST_F(CommandLine, OneOpIsDescribedWhole) {
   EXPECT_EQ(op["inputs"][0]["dtypes"], Json({"f32", "f64", "f16", "bf16"}));
   EXPECT_EQ(op["arguments"][0]["name"], "axis");
   EXPECT_EQ(op["arguments"][0]["kind"], "axis");
-  EXPECT_EQ(op["arguments"][0]["default"], "-1");
+  EXPECT_EQ(op["arguments"][0]["default"], Json(-1));
+  const auto default_of = [&](const std::string& name, const std::string& argument) -> Json {
+    const Json described = Json::parse(run("ops --json " + name).out);
+    for (const Json& a : described[0]["arguments"]) {
+      if (a["name"] == argument) return {a["default"], a["otherwise"]};
+    }
+    return "there is none";
+  };
+  EXPECT_EQ(default_of("sum", "axes"), Json({nullptr, "all axes"}));
+  EXPECT_EQ(default_of("sum", "keep"), Json({false, ""}));
+  EXPECT_EQ(default_of("conv2d", "strides"), Json({{1, 1}, ""}));
+  EXPECT_EQ(default_of("conv2d", "padding"), Json({"valid", ""}));
+  EXPECT_EQ(default_of("one_hot", "dtype"), Json({"f32", ""}));
+  EXPECT_EQ(default_of("layer_norm", "epsilon"), Json({1e-5, ""}));
+  EXPECT_EQ(default_of("cast", "to"), Json({nullptr, ""})) << "it is required";
   EXPECT_EQ(op["gradient"], "yes");
   EXPECT_EQ(Json::parse(run("ops cross_entropy --json").out)[0]["gradient"], "through its parts");
   EXPECT_EQ(Json::parse(run("ops argmax --json").out)[0]["gradient"], "none");

@@ -1,7 +1,11 @@
 // `lockstep ops`: lists ops from their definitions: signatures, documentation, dtypes, devices and gradients.
+#include <algorithm>
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <sstream>
+#include <type_traits>
+#include <variant>
 
 #include "lockstep/support.h"
 #include "tools/cli/command.h"
@@ -64,11 +68,18 @@ std::string unless_given(const ls::ArgumentDef& argument) {
   return otherwise.empty() ? "; may be left out" : "; default: " + otherwise;
 }
 
+// A call by name gives arguments in any order. Required ones come first.
+std::vector<ls::ArgumentDef> arguments_of(const ls::OpDef& op) {
+  std::vector<ls::ArgumentDef> all = op.arguments;
+  std::stable_partition(all.begin(), all.end(), [](const ls::ArgumentDef& argument) { return argument.required; });
+  return all;
+}
+
 std::string signature_of(const ls::OpDef& op) {
   std::string text, results;
   const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
   for (const ls::InputDef& in : op.inputs) add(in.name + (in.optional ? "?" : in.variadic ? "…" : ""));
-  for (const ls::ArgumentDef& argument : op.arguments) add(in_signature(argument));
+  for (const ls::ArgumentDef& argument : arguments_of(op)) add(in_signature(argument));
   for (const ls::OutputDef& out : op.outputs) {
     results += (results.empty() ? "" : ", ") + out.name + (out.variadic ? "…" : "");
   }
@@ -102,6 +113,26 @@ std::map<std::string, Json> devices_by_op() {
   return all;
 }
 
+// The value that an argument has if it is not given. Null if it must be given, or if it depends on the call.
+Json default_value(const ls::ArgumentDef& argument) {
+  if (argument.required || !argument.unless_given) return nullptr;
+  return std::visit(
+      [](const auto& value) -> Json {
+        using Value = std::decay_t<decltype(value)>;
+        if constexpr (std::is_same_v<Value, ls::DType>) {
+          return ls::name_of(value);
+        } else if constexpr (std::is_same_v<Value, ls::Scalar>) {
+          if (value.kind == ls::Scalar::Kind::floating) return value.floating;
+          if (value.kind == ls::Scalar::Kind::logical) return value.integer != 0;
+          if (value.above_int64) return static_cast<std::uint64_t>(value.integer);
+          return value.integer;
+        } else {
+          return value;
+        }
+      },
+      argument.unless_given->value());
+}
+
 Json names_of(ls::TypeSet types) {
   Json names = Json::array();
   for (int t = 0; t < ls::dtype_count; ++t) {
@@ -120,12 +151,13 @@ Json describe(const ls::OpDef& op, const Json& devices) {
                       {"doc", in.doc},
                       {"values", in.values}});
   }
-  for (const ls::ArgumentDef& argument : op.arguments) {
+  for (const ls::ArgumentDef& argument : arguments_of(op)) {
     arguments.push_back({{"name", argument.name},
                          {"kind", text_of(argument.kind)},
                          {"choices", argument.choices},
                          {"required", argument.required},
-                         {"default", default_of(argument)},
+                         {"default", default_value(argument)},
+                         {"otherwise", argument.otherwise},
                          {"doc", argument.doc}});
   }
   for (const ls::OutputDef& out : op.outputs) {
@@ -136,9 +168,27 @@ Json describe(const ls::OpDef& op, const Json& devices) {
           {"devices", devices}};
 }
 
-std::string joined(const Json& list) {
+std::string joined(const Json& list, const char* separator) {
   std::string text;
-  for (const auto& item : list) text += (text.empty() ? "" : ", ") + item.get<std::string>();
+  for (const auto& item : list) text += (text.empty() ? "" : separator) + item.get<std::string>();
+  return text;
+}
+
+// "f32 f64" if all inputs have the same dtypes, otherwise "x: all; indices: i32 i64".
+std::string dtypes_text(const ls::OpDef& op) {
+  std::vector<std::pair<std::string, std::string>> parts;  // names of neighbours with the same dtypes, and these dtypes
+  for (const ls::InputDef& in : op.inputs) {
+    const bool is_any = in.types.bits == ls::types::any.bits;
+    const std::string dtypes = is_any ? "all" : joined(names_of(in.types), " ");
+    if (!parts.empty() && parts.back().second == dtypes) {
+      parts.back().first += ", " + in.name;
+    } else {
+      parts.emplace_back(in.name, dtypes);
+    }
+  }
+  if (parts.size() == 1) return parts[0].second;
+  std::string text;
+  for (const auto& [names, dtypes] : parts) text += (text.empty() ? "" : "; ") + names + ": " + dtypes;
   return text;
 }
 
@@ -146,12 +196,12 @@ void print_one(const ls::OpDef& op, const Json& devices) {
   std::printf(" %s\n\n   %s\n\n", signature_of(op).c_str(), op.doc.c_str());
   std::vector<std::vector<std::string>> rows;
   for (const ls::InputDef& in : op.inputs) {
-    rows.push_back({"  input", in.name, joined(names_of(in.types)),
+    rows.push_back({"  input", in.name, joined(names_of(in.types), ", "),
                     in.doc + (in.optional   ? "; may be left out"
                               : in.variadic ? "; one or more"
                                             : "")});
   }
-  for (const ls::ArgumentDef& argument : op.arguments) {
+  for (const ls::ArgumentDef& argument : arguments_of(op)) {
     rows.push_back({"  argument", argument.name, kind_of(argument), argument.doc + unless_given(argument)});
   }
   for (const ls::OutputDef& out : op.outputs) {
@@ -187,6 +237,24 @@ std::vector<const ls::OpDef*> chosen(const Options& o) {
   return ops;
 }
 
+// A long signature has a line of its own, so that it does not widen the column of all others.
+void print_all(const std::vector<const ls::OpDef*>& ops, const std::map<std::string, Json>& devices) {
+  constexpr std::size_t widest = 44;
+  std::vector<std::vector<std::string>> rows = {{"op", "dtypes", "gradient", "devices"}};
+  std::vector<std::string> above = {""};  // of each row
+  for (const ls::OpDef* op : ops) {
+    const std::string signature = signature_of(*op);
+    const bool is_long = signature.size() > widest;
+    const auto at = devices.find(op->name);
+    rows.push_back({is_long ? "" : signature, dtypes_text(*op), gradient_of(*op),
+                    at == devices.end() ? "" : devices_text(at->second)});
+    above.push_back(is_long ? " " + signature + "\n" : "");
+  }
+  std::istringstream table(format_table(rows, {}));
+  std::string line;
+  for (std::size_t i = 0; std::getline(table, line); ++i) std::printf("%s%s\n", above[i].c_str(), line.c_str());
+}
+
 int run(const Options& o) {
   const std::vector<const ls::OpDef*> ops = chosen(o);
   const std::map<std::string, Json> devices = devices_by_op();
@@ -201,9 +269,7 @@ int run(const Options& o) {
   } else if (!o.name.empty()) {
     print_one(*ops[0], of(*ops[0]));
   } else {
-    std::vector<std::vector<std::string>> rows = {{"op", "gradient", "devices"}};
-    for (const ls::OpDef* op : ops) rows.push_back({signature_of(*op), gradient_of(*op), devices_text(of(*op))});
-    std::fputs(format_table(rows, {}).c_str(), stdout);
+    print_all(ops, devices);
   }
   return 0;
 }
