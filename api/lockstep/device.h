@@ -47,7 +47,7 @@ class Device {
 std::ostream& operator<<(std::ostream& out, Device device);
 
 /// How ops may compute (docs/lockstep_mode.md). `strict`: IEEE f32 everywhere. `fast`: sums and products of f32 and
-/// shorter dtypes may use narrower formats internally. `lockstep`: bit-identical results on every device that offers it.
+/// shorter dtypes may use narrower formats internally. `lockstep`: the same bits on every device that offers the mode.
 enum class MathMode : std::uint8_t { strict, fast, lockstep };
 
 std::string_view name_of(MathMode mode);
