@@ -192,7 +192,7 @@ typedef struct lks_host_api {
   /* Runs fn over [0, n) in chunks of at least `grain`, on the thread pool that the application chose. Returns when all
    * chunks are done. fn must not throw. Nested calls run on the calling thread. */
   void(LKS_CALL* parallel_for)(void* host, int64_t n, int64_t grain, lks_range_fn fn, void* arg);
-  uint32_t(LKS_CALL* thread_count)(void* host); /* of parallel_for on this thread; in kernel_prepare: on any thread */
+  uint32_t(LKS_CALL* thread_count)(void* host); /* of parallel_for; in kernel_prepare at least the application's */
   /* Called before each native allocation, map, submit, compile and wait; `site` is a literal such as
    * "cpu.buffer_alloc". If the result is not LKS_OK, the driver behaves as if the native call had failed with it, and
    * names the site in diag.what. */

@@ -81,7 +81,7 @@ void add_large(Collector& out, const OpDef& op, MathMode mode, const std::vector
     const Base& base = bases[n / 2 % bases.size()];
     const auto c = n % 2 == 0 ? balanced(op, base, choice) : with_long(op, base, (n / 2) % base.groups.size(), choice);
     if (!c) continue;
-    const Layout layout = (n / 2 + start) % 2 == 0 ? Layout::dense : fitting_layout(op, *c, choice);
+    const Layout layout = (n / 2 + start) % 2 == 0 ? Layout::dense : fitting_layout(op, *c, choice, false);
     out.add("beside", c, layout, values_at(n / 2 + n + start, op, *c, mode));
     // An operand that is read with reduced precision shows only if its own values need all bits.
     for (Values values : {Values::wide_first, Values::wide_last}) {
@@ -166,8 +166,9 @@ std::int64_t share_beside(std::int64_t extent, const Base& base) {
 // Long lines to choose from, among many other lines if that is affordable, else among few.
 void add_choices(Collector& out, const OpDef& op, const Base& base) {
   for (std::size_t g = 0; g < base.groups.size(); ++g) {
-    for (const std::int64_t extent : {1025, 70001, 70003}) {
-      if (extent == 70003 && base.groups.size() > 1) continue;  // another kind for a line without others beside it
+    for (const std::int64_t extent : {1025, 70001, 70002, 70003}) {
+      // Other kinds for a line without others beside it.
+      if (extent > 70001 && (base.groups.size() > 1 || !chooses(op, base.call))) continue;
       Extents extents(base.groups.size(), share_beside(extent, base)), small = smallest_extents(op, base);
       extents[g] = small[g] = extent;
       auto c = at(op, base, extents);
@@ -232,11 +233,7 @@ void add_wide_sums(Collector& out, const OpDef& op, const Base& base, bool thoro
       added = true;
     }
     if (!thorough || divides_sums(op)) continue;
-    for (const Values values : {Values::infinite, Values::huge, Values::tiny}) {
-      // A shorter format may flush subnormal numbers.
-      const bool is_flushed = values == Values::tiny && may_shorten(out.mode(), dtype_of(op, *c));
-      if (!is_flushed && applies(values, op, *c)) out.add("beside", c, Layout::dense, values);
-    }
+    add_special_values(out, op, c);
   }
 }
 

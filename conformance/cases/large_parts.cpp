@@ -111,7 +111,7 @@ bool is_compact(const Shape& shape, Layout layout) {
 
 }  // namespace
 
-Layout fitting_layout(const OpDef& op, const OpCase& c, Choice& choice) {
+Layout fitting_layout(const OpDef& op, const OpCase& c, Choice& choice, bool must_be_strided) {
   for (int tries = 0; tries < 20; ++tries) {
     const Layout layout = random_layout(choice);
     bool is_strided = false, compact = true;
@@ -122,9 +122,18 @@ Layout fitting_layout(const OpDef& op, const OpCase& c, Choice& choice) {
       is_strided = is_strided || (own != Layout::dense && own != Layout::offset && !shared_dimension(in.shape, own));
       compact = compact && is_compact(in.shape, own);
     }
-    if (is_strided && compact) return layout;
+    if (compact && (must_be_strided ? is_strided : layout_takes_effect(layout, op, c))) return layout;
   }
   return Layout::dense;
+}
+
+void add_special_values(Collector& out, const OpDef& op, const std::optional<OpCase>& c) {
+  if (!c) return;
+  for (const Values values : {Values::infinite, Values::huge, Values::tiny}) {
+    // A shorter format may flush subnormal numbers, and sums of them that are divided are not exact.
+    const bool is_vague = values == Values::tiny && (may_shorten(out.mode(), dtype_of(op, *c)) || divides_sums(op));
+    if (!is_vague && applies(values, op, *c)) out.add("beside", c, Layout::dense, values);
+  }
 }
 
 }  // namespace lockstep::conformance::large

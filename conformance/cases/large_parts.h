@@ -27,9 +27,9 @@ std::optional<OpCase> at(const OpDef& op, const Base& base, const Extents& exten
 /// The values of a large call: those that reveal most, in rotation.
 Values values_at(std::size_t turn, const OpDef& op, const OpCase& c, MathMode mode);
 
-/// A random layout for this case, of all inputs alike or of each input its own, with gaps, another order or negative
-/// strides; dense if there is none.
-Layout fitting_layout(const OpDef& op, const OpCase& c, Choice& choice);
+/// A random layout that takes effect in this case, of all inputs alike or of each input its own; dense if there is
+/// none. If `must_be_strided`, some input has gaps, another order or negative strides.
+Layout fitting_layout(const OpDef& op, const OpCase& c, Choice& choice, bool must_be_strided);
 
 /// Collects large calls without duplicate ids.
 class Collector : public CaseCollector {
@@ -44,6 +44,10 @@ class Collector : public CaseCollector {
     keep(std::move(t));
   }
 };
+
+/// Adds the call with infinities, with numbers whose sums overflow, and with subnormal numbers: kernels for large sums
+/// may treat these otherwise than kernels for small ones.
+void add_special_values(Collector& out, const OpDef& op, const std::optional<OpCase>& c);
 
 /// Products with several large extents: cubes, batches, channels of convolutions, and slabs.
 void add_products(Collector& out, const OpDef& op, MathMode mode, const std::vector<Base>& bases, bool main);

@@ -37,18 +37,6 @@ bool add_with_wide_values(Collector& out, const OpDef& op, MathMode mode, const 
   return added > 0;
 }
 
-// Adds a call with infinities, with numbers whose sums overflow, and with subnormal numbers: kernels for large products
-// may treat these otherwise than kernels for small ones.
-void add_with_special_values(Collector& out, const OpDef& op, MathMode mode, const std::optional<OpCase>& c) {
-  if (!c) return;
-  for (const Values values : {Values::infinite, Values::huge, Values::tiny}) {
-    // A shorter format may flush subnormal numbers.
-    if (!applies(values, op, *c) || (values == Values::tiny && may_shorten(mode, dtype_of(op, *c)))) continue;
-    out.add("beside", c, Layout::dense, values);
-    if (mode == MathMode::lockstep) return;
-  }
-}
-
 std::optional<OpCase> cube(const OpDef& op, const Base& base, std::int64_t extent) {
   return resized(op, base.call, base.groups, Extents(base.groups.size(), extent));
 }
@@ -59,7 +47,7 @@ void add_cube(Collector& out, const OpDef& op, MathMode mode, const Base& base, 
     const auto c = cube(op, base, extent);
     if (!c || elements_of(op, *c) > max_drawn || steps_of(op, *c) > steps) continue;
     if (!add_with_wide_values(out, op, mode, c, Layout::dense, false)) continue;
-    add_with_special_values(out, op, mode, cube(op, base, std::min<std::int64_t>(extent, 257)));
+    add_special_values(out, op, cube(op, base, std::min<std::int64_t>(extent, 257)));
     return;
   }
 }
@@ -78,7 +66,7 @@ void add_strided_cubes(Collector& out, const OpDef& op, MathMode mode, const Bas
   add_with_wide_values(out, op, mode, c, Layout::padded_rows, true);
 }
 
-// So many products for so few results that devices add parts of a sum side by side.
+// So many products for each of many results that devices add parts of a sum side by side.
 void add_long_sums(Collector& out, const OpDef& op, MathMode mode, const Base& base) {
   add_with_wide_values(out, op, mode, resized(op, base.call, base.groups, {67, 2051, 70}), Layout::dense, true);
 }
@@ -278,7 +266,7 @@ void add_channels(Collector& out, const OpDef& op, MathMode mode, const std::vec
       for (const Layout layout : {Layout::channels_second, Layout::padded_rows, mixed_layout(1)}) {
         if (main || layout == Layout::channels_second) add_with_wide_values(out, op, mode, c, layout, true);
       }
-      if (main) add_with_special_values(out, op, mode, c);
+      if (main) add_special_values(out, op, c);
     }
   }
 }

@@ -28,11 +28,17 @@ std::vector<std::size_t> leading_groups(const OpDef& op, const Base& base) {
   return leading;
 }
 
-// Elements of the largest tensor of a case of the suite "rows": beyond 2^18, and rarely more, which takes longer.
+// Elements of the largest tensor of a case of the suite "rows": beyond 2^18, and for the main dtype rarely more, which
+// takes longer.
 constexpr std::int64_t many = 1 << 18;
-constexpr std::int64_t row_elements[] = {many + 1,     many + 5000,   many + 77,     many + 33,
-                                         many + 129,   many + 1021,   many + 2,      2 * many + 77,
-                                         2 * many + 5, 4 * many + 99, 8 * many + 33, many + 4099};
+constexpr std::int64_t row_elements[] = {many + 1,   many + 5000, many + 77, many + 33,
+                                         many + 129, many + 1021, many + 2,  many + 4099};
+constexpr std::int64_t rare_row_elements[] = {2 * many + 77, 2 * many + 5, 4 * many + 99, 8 * many + 33};
+
+std::int64_t row_elements_for(bool main, Choice& choice) {
+  const std::size_t k = choice.below(std::size(row_elements) + (main ? std::size(rare_row_elements) : 0));
+  return k < std::size(row_elements) ? row_elements[k] : rare_row_elements[k - std::size(row_elements)];
+}
 
 // Whether results repeat if rows do: the op treats each row by itself. An axis of 0 runs across the rows.
 bool treats_rows_alike(const OpDef& op, const OpCase& c) {
@@ -97,7 +103,7 @@ std::vector<Kind> kinds_for(const OpDef& op, MathMode mode, bool main, std::size
   const Kind one = turn % 2 ? Kind::strided : Kind::broadcast;
   if (mode == MathMode::lockstep && op.error_class != ErrorClass::sum) {
     // Programs are many, and their kernels differ little in dtype.
-    return main || !op.pointwise() || turn % 4 == 0 ? std::vector{one} : std::vector<Kind>();
+    return main || !op.pointwise() || turn / 2 % 4 == 0 ? std::vector{one} : std::vector<Kind>();
   }
   if (mode == MathMode::fast && !main) return {one};
   // A copy of each dtype may have its own kernels for each order of the dimensions.
@@ -120,9 +126,9 @@ void add_rows(Collector& out, const OpDef& op, MathMode mode, const std::vector<
   const bool may_broadcast = op.pointwise() && std::any_of(open.begin(), open.end(), [&](const auto& at) {
                                return broadcasts(bases[at.first].call);
                              });
-  std::size_t turn = 0;
-  for (const Kind kind : kinds_for(op, mode, main, choice.below(4))) {
-    const std::int64_t elements = row_elements[choice.below(main ? std::size(row_elements) : 7)];
+  std::size_t turn = choice.below(2);  // of kinds of values
+  for (const Kind kind : kinds_for(op, mode, main, choice.below(8))) {
+    const std::int64_t elements = row_elements_for(main, choice);
     for (auto at = open.begin(); at != open.end(); ++at) {
       const Base& base = bases[at->first];
       const bool asks = kind == Kind::broadcast || kind == Kind::alike;
@@ -131,7 +137,7 @@ void add_rows(Collector& out, const OpDef& op, MathMode mode, const std::vector<
       if (!c) continue;
       if (kind == Kind::transposed && (largest_rank(*c) != 2 || elements_of(op, *c) == c->inputs[0].shape[0])) continue;
       const Layout layout = kind == Kind::transposed ? Layout::transposed
-                            : kind == Kind::strided  ? fitting_layout(op, *c, choice)
+                            : kind == Kind::strided  ? fitting_layout(op, *c, choice, true)
                                                      : Layout::dense;
       if (kind == Kind::strided && layout == Layout::dense) continue;
       Values values = values_at(choice.below(6), op, *c, mode);

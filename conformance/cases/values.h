@@ -29,7 +29,7 @@ bool divides_sums(const OpDef& op);
 /// Whether kernels of this mode may compute products and sums in a shorter format than the dtype's own: fast mode may
 /// shorten f32, and what is computed in it, but not f64.
 inline bool may_shorten(MathMode mode, DType dtype) {
-  return mode == MathMode::fast && compute_dtype(dtype) != DType::f64;
+  return mode == MathMode::fast && is_floating(dtype) && compute_dtype(dtype) != DType::f64;
 }
 
 /// A value rounded to the dtype. Integer dtypes truncate and saturate.

@@ -278,7 +278,8 @@ void deps_are_true(Session& s, Queue& queue, std::uint64_t seed, std::uint32_t m
   const std::vector<KernelSample> described = kernel_samples(seed, 2), launched = kernel_samples(seed, 3);
   for (std::size_t i = 0; i < described.size(); ++i) {
     const KernelSample &first = described[i], &other = launched[i];
-    if (first.attrs != other.attrs) continue;  // these are different kernels
+    if (first.attrs != other.attrs) continue;            // these are different kernels
+    if (mode == LKS_MODE_FAST && !first.core) continue;  // which take exponentials, and may take them in another way
     Description asked(first, mode, s.info.min_alignment);
     if (!query(s, asked)) continue;
     bool depends = false;

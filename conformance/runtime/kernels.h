@@ -136,6 +136,11 @@ class Kernel {
   lks_kernel_info info_;
 };
 
+/// Whether the kernel gives the same bits each time on the same bytes. Only in fast mode need sums not do that.
+inline bool must_repeat(const KernelSample& sample, const Kernel& kernel, std::uint32_t mode) {
+  return mode != LKS_MODE_FAST || !sample.sums_floats || kernel.info().determinism >= LKS_DETERMINISM_RUN_TO_RUN;
+}
+
 /// The location of a tensor: its first element, counted in elements from the start of the buffer.
 struct TensorLocation {
   const Buffer* buffer = nullptr;

@@ -1,7 +1,9 @@
 // Sample calls of the core ops, with attributes and shapes as a driver sees them.
 #include <cstring>
 
+#include "conformance/checks/instruction_table.h"
 #include "conformance/runtime/kernels.h"
+#include "ops/round_once.h"
 
 namespace lockstep::conformance {
 namespace {
@@ -24,6 +26,10 @@ Bytes whole_numbers(const Operand& operand, TestRandom& random) {
       case LKS_F64: put(bytes, i, static_cast<double>(value)); break;
       case LKS_I32: put(bytes, i, static_cast<std::int32_t>(value)); break;
       case LKS_I64: put(bytes, i, value); break;
+      case LKS_I8: put(bytes, i, static_cast<std::int8_t>(value)); break;
+      case LKS_U8: put(bytes, i, static_cast<std::uint8_t>(value + 7)); break;
+      case LKS_F16: put(bytes, i, half_of(static_cast<long double>(value))); break;
+      case LKS_BF16: put(bytes, i, bfloat16_of(static_cast<long double>(value))); break;
       default: bytes[i] = static_cast<unsigned char>(value & 1); break;
     }
   }
@@ -198,12 +204,17 @@ void add_optional(std::vector<KernelSample>& all, std::int64_t n, TestRandom& ra
   for (std::size_t i = first; i < all.size(); ++i) all[i].core = false;
 }
 
-// x y + x
+// x y + x. No device needs arithmetic in 16 bits, so such operands are converted to f32 and the result back.
 KernelSample product_and_sum(lks_dtype dtype, std::int64_t n, TestRandom& random) {
   KernelSample s = sample(LKS_OP_POINTWISE, "pointwise", {{dtype, {n}}, {dtype, {n}}}, {{dtype, {n}}}, {}, random);
   ProgramBuilder builder;
-  const Expr x = builder.input(dtype), y = builder.input(dtype);
-  const Expr result[] = {x * y + x};
+  const bool is_half_width = dtype == LKS_F16 || dtype == LKS_BF16;
+  const auto input = [&] {
+    const Expr given = builder.input(dtype);
+    return is_half_width ? convert(given, LKS_F32) : given;
+  };
+  const Expr x = input(), y = input();
+  const Expr result[] = {is_half_width ? convert(x * y + x, dtype) : x * y + x};
   s.program = std::make_shared<Program>(builder.finish(result));
   return s;
 }
@@ -284,7 +295,11 @@ std::vector<KernelSample> samples_of_other_dtypes(std::uint64_t seed) {
   const lks_argmax_attrs axis{.axis = 1};
   const lks_gather_attrs first{.axis = 0};
   const auto add = [&](const char* name, KernelSample s) {
-    s.name = std::string(name) + " of dtype " + std::to_string(s.inputs[0].dtype);
+    s.name = std::string(name) + " " + name_of_lks(s.inputs[0].dtype);
+    for (const Operand& input : s.inputs) {
+      s.name += " ";
+      for (std::size_t d = 0; d < input.dims.size(); ++d) s.name += (d ? "x" : "") + std::to_string(input.dims[d]);
+    }
     s.core = false;
     all.push_back(std::move(s));
   };
