@@ -60,6 +60,19 @@ class UnitFailure : public testing::TestWithParam<std::string> {
   const DeviceScope scope;
 };
 
+// Submits calls of which one has an index of 7 in 3 rows, and passes the error to `check`.
+template <class Check>
+void expect_bad_index(Device device, std::span<CallInto* const> unit, Check&& check) {
+  try {
+    CallInto::submit(unit);
+    synchronize(device);
+    ADD_FAILURE() << "an index of 7 in 3 rows was accepted";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.id(), ErrorId::index_out_of_range) << e.what();
+    check(e);
+  }
+}
+
 TEST_P(UnitFailure, NamesTheCallThatFailed) {
   const Tensor table = ones({3, 4});
   for (int failing = 1; failing < 4; ++failing) {
@@ -74,15 +87,10 @@ TEST_P(UnitFailure, NamesTheCallThatFailed) {
     Gather three(table, row(3), where_3);
     const std::uint32_t line = failing == 1 ? where_1.line() : failing == 2 ? where_2.line() : where_3.line();
     CallInto* const unit[] = {&add.into, &one.into, &two.into, &three.into};
-    try {
-      CallInto::submit(unit);
-      synchronize(device);
-      ADD_FAILURE() << "an index of 7 in 3 rows was accepted";
-    } catch (const Error& e) {
-      EXPECT_EQ(e.id(), ErrorId::index_out_of_range) << e.what();
+    expect_bad_index(device, unit, [&](const Error& e) {
       EXPECT_EQ(e.op(), "gather") << "the first call of the unit is an add";
       EXPECT_NE(e.where().find("unit_failure_test.cpp:" + std::to_string(line)), std::string::npos) << e.what();
-    }
+    });
   }
 }
 
@@ -94,15 +102,10 @@ TEST(UnitFailureOfAnOlderDriver, IsSaidToBeOfSomeCallOfTheUnit) {
   Add add(table, CallSite::current());
   Gather gather(table, 7, CallSite::current());
   CallInto* const unit[] = {&add.into, &gather.into};
-  try {
-    CallInto::submit(unit);
-    synchronize(device);
-    ADD_FAILURE() << "an index of 7 in 3 rows was accepted";
-  } catch (const Error& e) {
-    EXPECT_EQ(e.id(), ErrorId::index_out_of_range) << e.what();
+  expect_bad_index(device, unit, [](const Error& e) {
     EXPECT_EQ(e.op(), "add") << "the first call of the unit";
     EXPECT_NE(std::string(e.what()).find("the first of 2 that were submitted together"), std::string::npos) << e.what();
-  }
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, UnitFailure, testing::ValuesIn(devices_and_toy()), &by_device);

@@ -23,28 +23,25 @@ inline Device toy() {
   return device;
 }
 
+/// Loads the driver again, with an option.
+inline Device load_toy_with(const char* option, const char* value) {
+  toy();  // the first one that is loaded is called toy:0
+  set_option(option, value);
+  const DriverRecord record = load_driver(TEST_DRIVERS "/liblockstep_driver_toy.so");
+  set_option(option, std::nullopt);
+  EXPECT_TRUE(record.ready) << record.text;
+  return Device(record.name + ":0");
+}
+
 /// The same, but the host can map its memory.
 inline Device host_visible_toy() {
-  static const Device device = [] {
-    toy();  // the first one that is loaded is called toy:0
-    set_option("toy.host_visible", "1");
-    const DriverRecord record = load_driver(TEST_DRIVERS "/liblockstep_driver_toy.so");
-    set_option("toy.host_visible", std::nullopt);
-    EXPECT_TRUE(record.ready) << record.text;
-    return Device(record.name + ":0");
-  }();
+  static const Device device = load_toy_with("toy.host_visible", "1");
   return device;
 }
 
 /// The same, as a driver that was built with driver.h of ABI 1.0.
 inline Device older_toy() {
-  static const Device device = [] {
-    set_option("toy.table", "older");
-    const DriverRecord record = load_driver(TEST_DRIVERS "/liblockstep_driver_toy.so");
-    set_option("toy.table", std::nullopt);
-    EXPECT_TRUE(record.ready) << record.text;
-    return Device(record.name + ":0");
-  }();
+  static const Device device = load_toy_with("toy.table", "older");
   return device;
 }
 

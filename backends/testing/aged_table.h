@@ -1,32 +1,26 @@
 // A driver's table and diags as an older or a newer driver.h would have them.
 #pragma once
 
-#include <sys/mman.h>
-
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
 
 #include "api/internal/abi_1_0.h"
 #include "backends/common/diag.h"
+#include "conformance/runtime/page_edge.h"
 #include "lockstep/driver.h"
 
 /// The table of ABI 1.0. It ends at the end of a page, and the next page cannot be accessed: a host that reads a slot
 /// that this driver does not have crashes.
 inline const lks_driver_api& older_table(const lks_driver_api& present) {
-  constexpr std::size_t page = 4096, bytes = lockstep::driver_api_1_0;
   static const lks_driver_api* const table = [&] {
     lks_driver_api older = present;
-    older.hdr.size = bytes;
+    older.hdr.size = lockstep::driver_api_1_0;
     older.abi_minor = 0;
     older.name = "older";
-    // Not a static array: LeakSanitizer reads all of those.
-    void* const pages = mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (pages == MAP_FAILED) std::abort();
-    char* const at = static_cast<char*>(pages) + page - bytes;
-    std::memcpy(at, &older, bytes);
-    if (mprotect(static_cast<char*>(pages) + page, page, PROT_NONE) != 0) std::abort();
-    return reinterpret_cast<const lks_driver_api*>(at);
+    // Never unmapped: the host may read the table until the process ends.
+    static const auto& edge = *new lockstep::conformance::PageEdge(&older, lockstep::driver_api_1_0);
+    return edge.as<const lks_driver_api>();
   }();
   return *table;
 }

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "conformance/cases/inferred_outputs.h"
+#include "ops/attribute_memory.h"
 
 namespace lockstep::conformance {
 namespace {
@@ -128,6 +129,16 @@ std::optional<std::size_t> shape_list(const OpDef& op) {
 
 std::vector<std::byte> attribute_bytes(const OpDef& op, const OpCase& c) {
   return c.attrs.empty() ? op.attrs.defaults : c.attrs;
+}
+
+std::vector<std::int64_t> attribute_numbers(const OpDef& op, const OpCase& c, std::string_view name) {
+  const std::vector<std::byte> attrs = attribute_bytes(op, c);
+  for (const AttrField& field : op.attrs.fields) {
+    if (field.name != name) continue;
+    if (field.storage == AttrField::Storage::integer) return {read_slot(attrs, field.offset)};
+    if (field.storage == AttrField::Storage::list) return numbers_at(field, attrs.data());
+  }
+  return {};
 }
 
 std::vector<ExtentGroup> extent_groups(const OpDef& op, const OpCase& c) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "lockstep/op_def.h"
@@ -47,5 +48,8 @@ int largest_rank(const OpCase& c);
 
 /// A copy of the case's attribute struct, or of the op's defaults if the case has none.
 std::vector<std::byte> attribute_bytes(const OpDef& op, const OpCase& c);
+
+/// The elements of the list attribute of that name, or the value of the integer attribute. Empty if the op has neither.
+std::vector<std::int64_t> attribute_numbers(const OpDef& op, const OpCase& c, std::string_view name);
 
 }  // namespace lockstep::conformance

@@ -278,7 +278,12 @@ void add_layouts(Collector& out, const OpDef& op, const std::vector<Base>& bases
     if (c && has_shared_inputs(op, *c)) alike.emplace_back(std::move(*c), true);
   }
   for (const auto& [c, is_resized] : alike) {
-    for (unsigned n : {18u, 272u, 108u, 198u}) out.add("forward", c, is_resized, mixed_layout(n));
+    for (const Layout layout :
+         {mixed_layout(Layout::dense, Layout::transposed), mixed_layout(Layout::transposed, Layout::dense),
+          mixed_layout(Layout::dense, Layout::last_two_swapped),
+          mixed_layout(Layout::dense, Layout::first_two_swapped)}) {
+      out.add("forward", c, is_resized, layout);
+    }
   }
   add_uneven_layouts(out, op, bases);
   constexpr int mixes = 8;

@@ -232,8 +232,7 @@ void add_wide_sums(Collector& out, const OpDef& op, const Base& base, bool thoro
       out.add("beside", c, Layout::dense, values);
       added = true;
     }
-    if (!thorough || divides_sums(op)) continue;
-    add_special_values(out, op, c);
+    if (thorough && !divides_sums(op)) add_special_values(out, op, c);
   }
 }
 

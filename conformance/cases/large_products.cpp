@@ -1,7 +1,6 @@
 // Products with several large extents.
 #include <algorithm>
 #include <compare>
-#include <cstring>
 #include <functional>
 #include <set>
 
@@ -9,7 +8,6 @@
 #include "conformance/cases/inferred_outputs.h"
 #include "conformance/cases/large_parts.h"
 #include "conformance/cases/values.h"
-#include "ops/attribute_memory.h"
 
 namespace lockstep::conformance::large {
 namespace {
@@ -62,7 +60,9 @@ void add_strided_cubes(Collector& out, const OpDef& op, MathMode mode, const Bas
     return;
   }
   // Operands that lie in unlike orders.
-  for (const unsigned n : {1u, 2u * 18u + 17u}) add_with_wide_values(out, op, mode, c, mixed_layout(n), true);
+  for (const Layout first : {Layout::padded_rows, Layout::first_reversed}) {
+    add_with_wide_values(out, op, mode, c, mixed_layout(first, Layout::transposed), true);
+  }
   add_with_wide_values(out, op, mode, c, Layout::padded_rows, true);
 }
 
@@ -71,13 +71,14 @@ void add_long_sums(Collector& out, const OpDef& op, MathMode mode, const Base& b
   add_with_wide_values(out, op, mode, resized(op, base.call, base.groups, {67, 2051, 70}), Layout::dense, true);
 }
 
-constexpr unsigned first_transposed = 272, second_transposed = 18;  // mixed layouts, with the other operand dense
+const Layout first_transposed = mixed_layout(Layout::transposed, Layout::dense),
+             second_transposed = mixed_layout(Layout::dense, Layout::transposed);
 
 // Products in which one operand is transposed, as in gradients, of extents that no block divides.
 void add_half_transposed(Collector& out, const OpDef& op, MathMode mode, const Base& base) {
   const auto c = resized(op, base.call, base.groups, {129, 131, 130});
-  for (const unsigned n : {first_transposed, second_transposed}) {
-    add_with_wide_values(out, op, mode, c, mixed_layout(n), true);
+  for (const Layout layout : {first_transposed, second_transposed}) {
+    add_with_wide_values(out, op, mode, c, layout, true);
   }
 }
 
@@ -85,10 +86,10 @@ void add_half_transposed(Collector& out, const OpDef& op, MathMode mode, const B
 void add_vectors(Collector& out, const OpDef& op, MathMode mode, const Base& base) {
   const auto column = resized(op, base.call, base.groups, {67, 700, 1}),
              row = resized(op, base.call, base.groups, {1, 700, 67});
-  for (const Layout layout : {mixed_layout(first_transposed), Layout::transposed}) {
+  for (const Layout layout : {first_transposed, Layout::transposed}) {
     add_with_wide_values(out, op, mode, column, layout, true);
   }
-  for (const Layout layout : {mixed_layout(second_transposed), Layout::transposed}) {
+  for (const Layout layout : {second_transposed, Layout::transposed}) {
     add_with_wide_values(out, op, mode, row, layout, true);
   }
 }
@@ -100,7 +101,7 @@ void add_whole_blocks(Collector& out, const OpDef& op, MathMode mode, const Base
   add_with_wide_values(out, op, mode, c, Layout::offset, true);
   // The same where operands are transposed.
   const auto smaller = resized(op, base.call, base.groups, {128, 64, 128});
-  for (const Layout layout : {mixed_layout(first_transposed), mixed_layout(second_transposed), Layout::transposed}) {
+  for (const Layout layout : {first_transposed, second_transposed, Layout::transposed}) {
     add_with_wide_values(out, op, mode, smaller, layout, true);
   }
 }
@@ -127,32 +128,23 @@ void add_batches(Collector& out, const OpDef& op, MathMode mode, const std::vect
   add_with_wide_values(out, op, mode, line, Layout::dense, false);
   add_with_wide_values(out, op, mode, line, Layout::last_two_swapped, true);
   // One operand is transposed and the other one is dense, as in attention and in gradients.
-  constexpr unsigned second_swapped = 6 * 18, first_swapped = 10 * 18 + 7;
-  for (const unsigned n : {second_swapped, first_swapped}) {
-    add_with_wide_values(out, op, mode, line, mixed_layout(n), true);
+  for (const Layout layout :
+       {mixed_layout(Layout::dense, Layout::last_two_swapped), mixed_layout(Layout::last_two_swapped, Layout::dense)}) {
+    add_with_wide_values(out, op, mode, line, layout, true);
   }
   // All matrices of both operands, or of the second one, are the same in memory.
   add_with_wide_values(out, op, mode, line, Layout::broadcast_first, true);
-  constexpr unsigned second_broadcast = 4 * 18;
-  add_with_wide_values(out, op, mode, line, mixed_layout(second_broadcast), true);
+  add_with_wide_values(out, op, mode, line, mixed_layout(Layout::dense, Layout::broadcast_first), true);
   add_with_wide_values(out, op, mode, plane, Layout::dense, false);
   for (const Layout layout : {Layout::first_two_swapped, Layout::middles_swapped}) {
     add_with_wide_values(out, op, mode, plane, layout, true);
   }
 }
 
-// The largest element of a list attribute, or the value of an integer; 1 if the op does not have it.
-std::int64_t largest_of(const OpDef& op, const OpCase& c, const char* attribute) {
-  const std::vector<std::byte> attrs = attribute_bytes(op, c);
-  std::int64_t largest = 1;
-  for (const AttrField& field : op.attrs.fields) {
-    if (field.name != attribute) continue;
-    if (field.storage == AttrField::Storage::integer)
-      std::memcpy(&largest, attrs.data() + field.offset, sizeof largest);
-    if (field.storage != AttrField::Storage::list) continue;
-    for (const std::int64_t v : numbers_at(field, attrs.data())) largest = std::max(largest, v);
-  }
-  return largest;
+// Whether some number of the attribute is above 1.
+bool has_above_one(const OpDef& op, const OpCase& c, const char* attribute) {
+  const std::vector<std::int64_t> numbers = attribute_numbers(op, c, attribute);
+  return std::any_of(numbers.begin(), numbers.end(), [](std::int64_t v) { return v > 1; });
 }
 
 // A convolution with so many channels and filters, and `copies` times as many images; its other extents are those of
@@ -211,20 +203,15 @@ struct ConvKind {
 
 // Whether the numbers of a list attribute differ.
 bool has_unequal(const OpDef& op, const OpCase& c, const char* attribute) {
-  const std::vector<std::byte> attrs = attribute_bytes(op, c);
-  for (const AttrField& field : op.attrs.fields) {
-    if (field.name != attribute || field.storage != AttrField::Storage::list) continue;
-    const std::vector<std::int64_t> numbers = numbers_at(field, attrs.data());
-    return std::adjacent_find(numbers.begin(), numbers.end(), std::not_equal_to<>()) != numbers.end();
-  }
-  return false;
+  const std::vector<std::int64_t> numbers = attribute_numbers(op, c, attribute);
+  return std::adjacent_find(numbers.begin(), numbers.end(), std::not_equal_to<>()) != numbers.end();
 }
 
 ConvKind kind_of(const OpDef& op, const OpCase& c) {
   using Window = ConvKind::Window;
   const Shape w = filters_of(op, c);
   const bool square = w[1] == w[2];
-  return {largest_of(op, c, "groups") > 1, largest_of(op, c, "strides") > 1, largest_of(op, c, "dilation") > 1,
+  return {has_above_one(op, c, "groups"), has_above_one(op, c, "strides"), has_above_one(op, c, "dilation"),
           square && w[1] == 3   ? Window::three_by_three
           : square && w[1] == 1 ? Window::one_by_one
                                 : Window::other,
@@ -263,7 +250,8 @@ void add_channels(Collector& out, const OpDef& op, MathMode mode, const std::vec
       add(128, 64, true);
       const auto c = with_channels(op, base, 72, 80, copies);
       // Images that are stored with channels second, and images and filters that lie in unlike orders.
-      for (const Layout layout : {Layout::channels_second, Layout::padded_rows, mixed_layout(1)}) {
+      for (const Layout layout :
+           {Layout::channels_second, Layout::padded_rows, mixed_layout(Layout::padded_rows, Layout::transposed)}) {
         if (main || layout == Layout::channels_second) add_with_wide_values(out, op, mode, c, layout, true);
       }
       if (main) add_special_values(out, op, c);

@@ -1,7 +1,5 @@
 // Calls with very many rows that repeat.
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
 #include <set>
 
 #include "conformance/cases/extents.h"
@@ -47,18 +45,11 @@ bool treats_rows_alike(const OpDef& op, const OpCase& c) {
     if (op.name == name) return false;
   }
   if (op.effects == Effects::random) return false;
-  const std::vector<std::byte> attrs = attribute_bytes(op, c);
-  bool has_axis = false;
-  for (const AttrField& field : op.attrs.fields) {
-    if (field.name != "axis" || field.storage != AttrField::Storage::integer) continue;
-    has_axis = true;
-    std::int64_t axis = 0;
-    std::memcpy(&axis, attrs.data() + field.offset, sizeof axis);
-    // The rows of gather may be those of the indices.
-    if (axis == 0 && op.name != "gather") return false;
-  }
+  const std::vector<std::int64_t> axis = attribute_numbers(op, c, "axis");
+  // The rows of gather may be those of the indices.
+  if (!axis.empty() && axis[0] == 0 && op.name != "gather") return false;
   // Composites without an axis, such as layer_norm, compute along the last dimension.
-  const bool along_last = op.error_class == ErrorClass::composed && !op.pointwise() && !has_axis;
+  const bool along_last = op.error_class == ErrorClass::composed && !op.pointwise() && axis.empty();
   return !along_last || c.inputs.empty() || c.inputs[0].shape.rank() > 1;
 }
 

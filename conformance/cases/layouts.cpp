@@ -123,6 +123,14 @@ Layout mixed_layout(unsigned n) {
   return static_cast<Layout>(static_cast<unsigned>(Layout::mixed) + n % mixed_layouts);
 }
 
+Layout mixed_layout(Layout first, Layout second) {
+  const auto place_of = [](Layout layout) {
+    return static_cast<unsigned>(std::find(std::begin(ring), std::end(ring), layout) - std::begin(ring));
+  };
+  const unsigned from = place_of(first), step = (place_of(second) + ring_size - from) % ring_size;
+  return mixed_layout(from + (step - 1) * ring_size);
+}
+
 Layout layout_of_operand(Layout layout, std::size_t i, const Shape& shape) {
   if (!is_mixed(layout)) return shape_has_layout(shape, layout) ? layout : Layout::dense;
   const unsigned n = static_cast<unsigned>(layout) - static_cast<unsigned>(Layout::mixed);

@@ -67,6 +67,8 @@ std::optional<Layout> find_layout(const std::string& name);
 
 /// Operand i has the layout number k + i s in a ring of all layouts but `shared`; k and s follow from n.
 Layout mixed_layout(unsigned n);
+/// The mixed layout in which operands 0 and 1 have these layouts of the ring, which differ.
+Layout mixed_layout(Layout first, Layout second);
 inline constexpr unsigned mixed_layouts = 18 * 17;
 
 /// The layout of operand `i` of this shape: dense if the shape has no room for the layout. For a mixed layout, the next

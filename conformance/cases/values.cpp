@@ -12,7 +12,6 @@
 #include "conformance/cases/inferred_outputs.h"
 #include "conformance/cases/lines.h"
 #include "conformance/cases/peak_values.h"
-#include "ops/attribute_memory.h"
 #include "ops/round_once.h"
 
 namespace lockstep::conformance {
@@ -68,11 +67,7 @@ bool adds_updates(const OpDef& op) { return op.name == "scatter_add"; }
 // The number of elements of the op's window, for pooling; 1 if it has none.
 double window_of(const TestCase& t) {
   double elements = 1;
-  const std::vector<std::byte> attrs = attribute_bytes(*t.op, t.call);
-  for (const AttrField& field : t.op->attrs.fields) {
-    if (field.name != "window" || field.storage != AttrField::Storage::list) continue;
-    for (const std::int64_t side : numbers_at(field, attrs.data())) elements *= static_cast<double>(side);
-  }
+  for (const std::int64_t side : attribute_numbers(*t.op, t.call, "window")) elements *= static_cast<double>(side);
   return elements;
 }
 
@@ -288,8 +283,10 @@ std::vector<RefArray> case_inputs(const TestCase& t) {
     RefArray array = RefArray::zeros(in.dtype, in.shape);
     const std::string seed = t.seed ? "#" + std::to_string(t.seed) : "";
     Draw draw(hash_of(t.op->name + "/" + t.call.name + "/" + std::to_string(i) + seed), stream);
-    if (is_float_input(in)) place.wide = wide_bits(t, in.dtype);
-    if (is_float_input(in)) place.tiny_steps = tiny_steps(t, in.dtype);
+    if (is_float_input(in)) {
+      place.wide = wide_bits(t, in.dtype);
+      place.tiny_steps = tiny_steps(t, in.dtype);
+    }
     place.share = share_of(t);
     // With a fixed share, sums over many elements would all be NaN.
     const double share = t.op->pointwise() ? 0.3 : 2.5 / static_cast<double>(array.values.size() + 1);

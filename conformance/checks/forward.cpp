@@ -15,11 +15,6 @@
 namespace lockstep::conformance {
 namespace {
 
-// Whether the bits differ. All NaNs are equal.
-bool differ(const std::byte* a, const std::byte* b, std::size_t size, long double x, long double y) {
-  return std::memcmp(a, b, size) != 0 && !(std::isnan(x) && std::isnan(y));
-}
-
 const RefArray* argument_for(const std::vector<RefArray>& inputs, const RefArray& exact) {
   const bool fits = !inputs.empty() && inputs[0].shape == exact.shape && inputs[0].values.size() == exact.values.size();
   return fits ? &inputs[0] : nullptr;
@@ -155,6 +150,16 @@ std::vector<Tensor> read_back(const std::vector<Tensor>& results, const Setting&
   return copies;
 }
 
+std::optional<std::size_t> first_unlike(const std::byte* a, const std::byte* b, std::size_t n, DType dtype) {
+  if (std::memcmp(a, b, n) == 0) return std::nullopt;
+  const std::size_t size = size_of(dtype);
+  for (std::size_t at = 0; at < n; at += size) {
+    if (std::memcmp(a + at, b + at, size) == 0) continue;
+    if (!(std::isnan(element_value(a + at, dtype)) && std::isnan(element_value(b + at, dtype)))) return at;
+  }
+  return std::nullopt;
+}
+
 std::string first_difference(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
   if (a.size() != b.size()) return std::to_string(a.size()) + " outputs and " + std::to_string(b.size());
   for (std::size_t o = 0; o < a.size(); ++o) {
@@ -163,17 +168,15 @@ std::string first_difference(const std::vector<Tensor>& a, const std::vector<Ten
              b[o].shape().to_string();
     }
     const std::vector<std::byte> x = a[o].to_bytes(), y = b[o].to_bytes();
-    if (x == y) continue;
-    const RefArray xs = to_array(a[o]), ys = to_array(b[o]);
-    const std::size_t size = size_of(a[o].dtype());
-    for (std::size_t i = 0; i < xs.values.size(); ++i) {
-      const std::byte *p = x.data() + i * size, *q = y.data() + i * size;
-      if (!differ(p, q, size, xs.values[i], ys.values[i])) continue;
-      char text[160];
-      std::snprintf(text, sizeof text, "output %zu, element %zu: %.10Lg (%s) and %.10Lg (%s)", o, i, xs.values[i],
-                    element_bits(p, a[o].dtype()).c_str(), ys.values[i], element_bits(q, a[o].dtype()).c_str());
-      return text;
-    }
+    const DType dtype = a[o].dtype();
+    const auto at = first_unlike(x.data(), y.data(), x.size(), dtype);
+    if (!at) continue;
+    const std::byte *p = x.data() + *at, *q = y.data() + *at;
+    char text[160];
+    std::snprintf(text, sizeof text, "output %zu, element %zu: %.10Lg (%s) and %.10Lg (%s)", o, *at / size_of(dtype),
+                  element_value(p, dtype), element_bits(p, dtype).c_str(), element_value(q, dtype),
+                  element_bits(q, dtype).c_str());
+    return text;
   }
   return "";
 }

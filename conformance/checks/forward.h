@@ -27,6 +27,10 @@ Verdict check_pair(const TestCase& t, const Setting& setting);
 /// The call must be refused with exactly the error that the case names.
 Verdict check_refusal(const TestCase& t, const Setting& setting);
 
+/// The first element in n bytes that is not the same in both, counted in bytes; nullopt if there is none. All NaN are
+/// the same: their bits are not defined.
+std::optional<std::size_t> first_unlike(const std::byte* a, const std::byte* b, std::size_t n, DType dtype);
+
 /// The first element whose bits differ; empty if there is none. All NaNs are equal.
 std::string first_difference(const std::vector<Tensor>& a, const std::vector<Tensor>& b);
 

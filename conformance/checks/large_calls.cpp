@@ -144,19 +144,6 @@ std::optional<TestCase> of_size(const TestCase& t, std::int64_t n) {
   return infer_outputs(*t.op, sized.call) ? std::optional(sized) : std::nullopt;
 }
 
-// The first element in n bytes that is not the same as in `tile`, counted in bytes; nullopt if there is none. All NaN
-// are the same: their bits are not defined.
-std::optional<std::size_t> first_unlike(const std::byte* bytes, const std::byte* tile, std::size_t n, DType dtype) {
-  if (std::memcmp(bytes, tile, n) == 0) return std::nullopt;
-  const std::size_t size = size_of(dtype);
-  for (std::size_t at = 0; at < n; at += size) {
-    if (std::memcmp(bytes + at, tile + at, size) == 0) continue;
-    const bool both_nan = std::isnan(element_value(bytes + at, dtype)) && std::isnan(element_value(tile + at, dtype));
-    if (!both_nan) return at;
-  }
-  return std::nullopt;
-}
-
 // The first position at which `bytes` is not `tile` over and over; nullopt if there is none.
 std::optional<std::size_t> first_not_repeated(const std::vector<std::byte>& bytes, const std::vector<std::byte>& tile,
                                               DType dtype) {

@@ -16,15 +16,19 @@ std::string trimmed(const std::string& text) {
   return first == std::string::npos ? "" : text.substr(first, last + 1 - first);
 }
 
-std::vector<std::string> split(const std::string& text, const std::string& at) {
+}  // namespace
+
+std::vector<std::string> split(const std::string& text, const std::string& separator) {
   std::vector<std::string> parts;
   std::size_t begin = 0;
-  for (std::size_t end; (end = text.find(at, begin)) != std::string::npos; begin = end + at.size()) {
+  for (std::size_t end; (end = text.find(separator, begin)) != std::string::npos; begin = end + separator.size()) {
     parts.push_back(trimmed(text.substr(begin, end - begin)));
   }
   parts.push_back(trimmed(text.substr(begin)));
   return parts;
 }
+
+namespace {
 
 // The cells of "| a | b |".
 Row cells_of(const std::string& line) {

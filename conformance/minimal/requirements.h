@@ -3,6 +3,7 @@
 
 #include <istream>
 #include <string>
+#include <vector>
 
 #include "conformance/minimal/demand.h"
 
@@ -13,6 +14,9 @@ struct Requirements {
 
   bool operator==(const Requirements&) const = default;
 };
+
+/// The parts of a text between separators, without blanks and backticks around them.
+std::vector<std::string> split(const std::string& text, const std::string& separator);
 
 /// Reads the tables of the page.
 Requirements read_requirements(std::istream& page);

@@ -92,16 +92,6 @@ TEST(Page, IsNotLongerThanNeeded) {
   }
 }
 
-std::vector<std::string> parts_of(const std::string& text, const std::string& separator) {
-  std::vector<std::string> parts;
-  std::size_t from = 0;
-  for (std::size_t at; (at = text.find(separator, from)) != std::string::npos; from = at + separator.size()) {
-    parts.push_back(text.substr(from, at - from));
-  }
-  parts.push_back(text.substr(from));
-  return parts;
-}
-
 // The instructions that the guide promises to test, as a record names them: "ADD" and "f32", "CONVERT" and "f32 → i8".
 std::set<std::pair<std::string, std::string>> instructions_of_guide() {
   std::ifstream file(DRIVER_GUIDE);
@@ -115,15 +105,15 @@ std::set<std::pair<std::string, std::string>> instructions_of_guide() {
     dtypes.resize(dtypes.rfind(" |"));
     const std::string from_each = "from each of ", to_each = " to each other";
     if (!dtypes.starts_with(from_each)) {
-      for (const std::string& dtype : parts_of(dtypes, ", ")) {
-        const std::vector<std::string> sides = parts_of(dtype, "→");
+      for (const std::string& dtype : split(dtypes, ", ")) {
+        const std::vector<std::string> sides = split(dtype, "→");
         all.emplace(name, sides.size() == 1 ? dtype : sides[0] + " → " + sides[1]);
       }
       continue;
     }
     const std::string list = dtypes.substr(from_each.size(), dtypes.size() - from_each.size() - to_each.size());
-    for (const std::string& from : parts_of(list, ", ")) {
-      for (const std::string& to : parts_of(list, ", ")) {
+    for (const std::string& from : split(list, ", ")) {
+      for (const std::string& to : split(list, ", ")) {
         if (from != to) all.emplace(name, from + " → " + to);
       }
     }

@@ -44,6 +44,31 @@ inline void coarse(const Call& call, int bits, bool applies) {
   r.run();
 }
 
+/// Runs the kernel with offsets in bytes that are cut to 32 bits.
+inline void offsets_in_32_bits(const Call& call) {
+  Rebound r(call);
+  for (std::size_t i = 0; i < call.tensors(); ++i) {
+    if (!r.has(i)) continue;
+    const auto size = static_cast<std::int64_t>(host::size_of(call.view(i).dtype));
+    r.offset(i) = (r.offset(i) * size & 0xffffffff) / size;
+  }
+  r.run();
+}
+
+/// Runs the kernel with positive strides in bytes that are cut to `bits` bits.
+template <int bits>
+void strides_cut(const Call& call) {
+  Rebound r(call);
+  constexpr std::int64_t mask = (std::int64_t{1} << bits) - 1;
+  for (std::size_t i = 0; i < call.tensors(); ++i) {
+    const auto size = static_cast<std::int64_t>(host::size_of(call.view(i).dtype));
+    for (int d = 0; d < r.rank(i); ++d) {
+      if (r.stride(i, d) > 0) r.stride(i, d) = (r.stride(i, d) * size & mask) / size;
+    }
+  }
+  r.run();
+}
+
 /// The extent that the indices of gather or scatter_add address.
 inline std::int64_t extent_of(const Call& call) {
   if (call.desc.desc.op == LKS_OP_SCATTER_ADD) return call.desc.attributes<lks_scatter_add_attrs>().extent;

@@ -10,8 +10,6 @@
 namespace mutants {
 namespace {
 
-using Terms = const std::vector<float>&;
-
 // --------------------------------------------------------------------------------------------------------- lost tails
 
 // From 128 rows, columns and products on, matmul uses tiles of 64 rows and loses the last row of a partial tile.

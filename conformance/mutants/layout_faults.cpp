@@ -2,7 +2,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "conformance/mutants/rebound.h"
+#include "conformance/mutants/faulty_runs.h"
 
 namespace mutants {
 namespace {
@@ -368,29 +368,6 @@ void halves_of_vectors_rounded_down(const Call& call) {
   r.run();
 }
 
-// Offsets in bytes are cut to 32 bits.
-void offsets_in_32_bits(const Call& call) {
-  Rebound r(call);
-  for (std::size_t i = 0; i < call.tensors(); ++i) {
-    if (!r.has(i)) continue;
-    const auto size = static_cast<std::int64_t>(host::size_of(call.view(i).dtype));
-    r.offset(i) = (r.offset(i) * size & 0xffffffff) / size;
-  }
-  r.run();
-}
-
-// Positive strides in bytes are cut to 31 bits.
-void strides_in_31_bits(const Call& call) {
-  Rebound r(call);
-  for (std::size_t i = 0; i < call.tensors(); ++i) {
-    const auto size = static_cast<std::int64_t>(host::size_of(call.view(i).dtype));
-    for (int d = 0; d < r.rank(i); ++d) {
-      if (r.stride(i, d) > 0) r.stride(i, d) = (r.stride(i, d) * size & 0x7fffffff) / size;
-    }
-  }
-  r.run();
-}
-
 constexpr KernelFault faults[] = {
     {Mutant::first_row_as_column, LKS_OP_POINTWISE, &first_row_as_column},
     {Mutant::repeated_first_operand_walked, LKS_OP_POINTWISE, &repeated_first_operand_walked},
@@ -399,7 +376,7 @@ constexpr KernelFault faults[] = {
     {Mutant::pointwise_rounds_half_vectors_down, LKS_OP_POINTWISE, &halves_of_vectors_rounded_down},
     {Mutant::sum_rounds_half_vectors_down, LKS_OP_SUM, &halves_of_vectors_rounded_down},
     {Mutant::pointwise_offsets_in_32_bits, LKS_OP_POINTWISE, &offsets_in_32_bits},
-    {Mutant::strides_of_copies_in_31_bits, LKS_OP_COPY, &strides_in_31_bits},
+    {Mutant::strides_of_copies_in_31_bits, LKS_OP_COPY, &strides_cut<31>},
     {Mutant::lockstep_max_strides_baked_in, LKS_OP_MAX, &strides_baked_in},
     {Mutant::sum_closes_up_rows, LKS_OP_SUM, &rows_closed_up<0>},
     {Mutant::matmul_closes_up_rows_of_b, LKS_OP_MATMUL, &rows_closed_up<1>},

@@ -8,8 +8,6 @@
 namespace mutants {
 namespace {
 
-using Terms = const std::vector<float>&;
-
 // -------------------------------------------------------------------------------------- operands of reduced precision
 
 template <float (*Coarse)(float)>

@@ -9,6 +9,8 @@
 
 namespace mutants {
 
+using Terms = const std::vector<float>&;
+
 /// Computes each output of an f32 sum as f(its terms, in row-major order). Other dtypes use the correct kernel.
 template <class F>
 void sum_by(const Call& call, F&& f) {

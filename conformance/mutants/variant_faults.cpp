@@ -10,11 +10,9 @@
 namespace mutants {
 namespace {
 
-using Terms = const std::vector<float>&;
-
-void make_inputs_dense(const Call& call, std::size_t first, bool applies) {
+void make_inputs_dense(const Call& call, bool applies) {
   Rebound r(call);
-  for (std::size_t i = first; applies && i < call.inputs(); ++i) {
+  for (std::size_t i = 0; applies && i < call.inputs(); ++i) {
     if (!r.has(i)) continue;
     bool is_plain = true;  // no repeated elements and no negative strides, so that a dense read stays inside
     for (int d = 0; d < r.rank(i); ++d) is_plain = is_plain && (r.stride(i, d) > 0 || r.dim(i, d) < 2);
@@ -26,13 +24,13 @@ void make_inputs_dense(const Call& call, std::size_t first, bool applies) {
 // ------------------------------------------------------------------------------------------------------- convolutions
 
 bool has_blocks_of(const Call& call, std::int64_t channels) {
-  const host::TensorView filter = call.view(call.desc.desc.op == LKS_OP_CONV2D_BACKWARD_FILTER ? 2 : 1);
+  const host::TensorView filter = call.view(1);
   return filter.dims[0] >= channels && filter.dims[3] >= channels;
 }
 
-void conv_of_blocks_ignores_strides(const Call& call) { make_inputs_dense(call, 0, has_blocks_of(call, 64)); }
+void conv_of_blocks_ignores_strides(const Call& call) { make_inputs_dense(call, has_blocks_of(call, 64)); }
 void image_gradient_of_blocks_ignores_strides(const Call& call) {
-  make_inputs_dense(call, 0, has_blocks_of(call, 64) && call.view(0).dtype == LKS_F64);
+  make_inputs_dense(call, has_blocks_of(call, 64) && call.view(0).dtype == LKS_F64);
 }
 void conv_of_blocks_bounds_infinities(const Call& call) {
   Rebound r(call);
@@ -177,24 +175,6 @@ void large_transpose_loses_last_row(const Call& call) {
   without_last(call, 0,
                x.rank == 2 && x.dtype == LKS_F32 && x.strides[0] == 1 && x.strides[1] > 1 && x.count() > 20000);
 }
-void offsets_in_32_bits(const Call& call) {
-  Rebound r(call);
-  for (std::size_t i = 0; i < call.tensors(); ++i) {
-    if (!r.has(i)) continue;
-    const auto size = static_cast<std::int64_t>(host::size_of(call.view(i).dtype));
-    r.offset(i) = (r.offset(i) * size & 0xffffffff) / size;
-  }
-  r.run();
-}
-// Strides in bytes are cut to 30 bits.
-void strides_in_30_bits(const Call& call) {
-  Rebound r(call);
-  const auto size = static_cast<std::int64_t>(host::size_of(call.view(0).dtype));
-  for (int d = 0; d < r.rank(0); ++d) {
-    if (r.stride(0, d) > 0) r.stride(0, d) = (r.stride(0, d) * size & 0x3fffffff) / size;
-  }
-  r.run();
-}
 void write_byte_behind(const Call& call) {
   const host::TensorView out = call.view(call.inputs());
   if (out.count() > 0 && out.dense()) out.data[out.count() * static_cast<std::int64_t>(host::size_of(out.dtype))] = 0;
@@ -268,7 +248,7 @@ constexpr KernelFault faults[] = {
     {Mutant::large_transpose_loses_last_row, LKS_OP_COPY, &large_transpose_loses_last_row},
     {Mutant::lockstep_large_transpose_loses_last_row, LKS_OP_COPY, &large_transpose_loses_last_row},
     {Mutant::matmul_offsets_in_32_bits, LKS_OP_MATMUL, &offsets_in_32_bits},
-    {Mutant::sum_strides_in_30_bits, LKS_OP_SUM, &strides_in_30_bits},
+    {Mutant::sum_strides_in_30_bits, LKS_OP_SUM, &strides_cut<30>},
     {Mutant::large_matmul_writes_past_the_end, LKS_OP_MATMUL, &large_matmul_writes_past_the_end},
     {Mutant::double_program_writes_past_the_end, LKS_OP_POINTWISE, &double_program_writes_past_the_end},
     {Mutant::long_vector_max_skips_nan, LKS_OP_MAX, &long_vector_max_skips_nan},

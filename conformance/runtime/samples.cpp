@@ -1,6 +1,7 @@
 // Sample calls of the core ops, with attributes and shapes as a driver sees them.
 #include <cstring>
 
+#include "api/internal/instructions.h"
 #include "conformance/checks/instruction_table.h"
 #include "conformance/runtime/kernels.h"
 #include "ops/round_once.h"
@@ -208,13 +209,13 @@ void add_optional(std::vector<KernelSample>& all, std::int64_t n, TestRandom& ra
 KernelSample product_and_sum(lks_dtype dtype, std::int64_t n, TestRandom& random) {
   KernelSample s = sample(LKS_OP_POINTWISE, "pointwise", {{dtype, {n}}, {dtype, {n}}}, {{dtype, {n}}}, {}, random);
   ProgramBuilder builder;
-  const bool is_half_width = dtype == LKS_F16 || dtype == LKS_BF16;
+  const bool converts = is_half_width(dtype);
   const auto input = [&] {
     const Expr given = builder.input(dtype);
-    return is_half_width ? convert(given, LKS_F32) : given;
+    return converts ? convert(given, LKS_F32) : given;
   };
   const Expr x = input(), y = input();
-  const Expr result[] = {is_half_width ? convert(x * y + x, dtype) : x * y + x};
+  const Expr result[] = {converts ? convert(x * y + x, dtype) : x * y + x};
   s.program = std::make_shared<Program>(builder.finish(result));
   return s;
 }

@@ -262,8 +262,7 @@ void run_to_run(const RuntimeTarget& target, std::uint32_t mode) {
   for (const KernelSample& sample : large_samples(target.seed)) {
     s.host.set_style({4, true, false, true});
     const Kernel kernel(s, sample, mode);
-    if (!kernel) continue;
-    if (!must_repeat(sample, kernel, mode)) continue;
+    if (!kernel || !must_repeat(sample, kernel, mode)) continue;
     const std::vector<Bytes> first = run_sample(s, queue, sample, kernel);
     for (int i = 1; i < 50; ++i) {
       check_results(run_sample(s, queue, sample, kernel), first,

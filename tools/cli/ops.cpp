@@ -238,16 +238,15 @@ std::vector<const ls::OpDef*> chosen(const Options& o) {
 }
 
 // A long signature has a line of its own, so that it does not widen the column of all others.
-void print_all(const std::vector<const ls::OpDef*>& ops, const std::map<std::string, Json>& devices) {
+template <class DevicesOf>
+void print_all(const std::vector<const ls::OpDef*>& ops, DevicesOf&& devices_of) {
   constexpr std::size_t widest = 44;
   std::vector<std::vector<std::string>> rows = {{"op", "dtypes", "gradient", "devices"}};
   std::vector<std::string> above = {""};  // of each row
   for (const ls::OpDef* op : ops) {
     const std::string signature = signature_of(*op);
     const bool is_long = signature.size() > widest;
-    const auto at = devices.find(op->name);
-    rows.push_back({is_long ? "" : signature, dtypes_text(*op), gradient_of(*op),
-                    at == devices.end() ? "" : devices_text(at->second)});
+    rows.push_back({is_long ? "" : signature, dtypes_text(*op), gradient_of(*op), devices_text(devices_of(*op))});
     above.push_back(is_long ? " " + signature + "\n" : "");
   }
   std::istringstream table(format_table(rows, {}));
@@ -269,7 +268,7 @@ int run(const Options& o) {
   } else if (!o.name.empty()) {
     print_one(*ops[0], of(*ops[0]));
   } else {
-    print_all(ops, devices);
+    print_all(ops, of);
   }
   return 0;
 }
