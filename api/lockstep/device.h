@@ -13,6 +13,7 @@
 
 namespace LOCKSTEP_API lockstep {
 
+// Internal classes, declared here so that their members are not exported: the namespace exports what it declares.
 class LOCKSTEP_HIDDEN DeviceEntry;
 class LOCKSTEP_HIDDEN DeviceState;
 class LOCKSTEP_HIDDEN DriverRegistry;

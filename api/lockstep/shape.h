@@ -15,6 +15,7 @@
 
 namespace LOCKSTEP_API lockstep {
 
+// An internal class, declared here so that its members are not exported: the namespace exports what it declares.
 class LOCKSTEP_HIDDEN SymbolicTable;
 
 inline constexpr int max_rank = 8;

@@ -43,7 +43,7 @@ std::string suites_and_ops(const MutantLine& m) {
 // Runs `lockstep conformance`; returns its exit status and output. The program limits the time of each case itself;
 // `timeout` is needed only if the program hangs.
 Outcome certify(const std::string& name, const std::string& arguments) {
-  const std::string command = "timeout 850 " LOCKSTEP_CLI " conformance --driver " MUTANT_FOLDER
+  const std::string command = "timeout 1700 " LOCKSTEP_CLI " conformance --driver " MUTANT_FOLDER
                               "/liblockstep_driver_mutant_" +
                               name + ".so " + arguments + " 2>&1";
   Outcome outcome;

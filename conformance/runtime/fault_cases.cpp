@@ -178,9 +178,16 @@ void every_fault(const RuntimeTarget& target, const Scenario& scenario) {
     check_same_bytes(again.got, undisturbed.got, point + ": the same work afterwards");
   }
   check(points > 3, text("the scenario passes %llu fault points only", static_cast<unsigned long long>(points) - 1));
-  check_no_growth("every failure of the scenario in turn", 50, [&] {
-    for (u64 k = 1; k < points; ++k) run(s, scenario, k);
-  });
+  // A step passes every fault point, so a leak at one of them is at least the smallest chunk of malloc in each step: 16
+  // bytes. Less is no leak of the driver: each step makes some hundred native objects, and tables that know them by
+  // their addresses, such as those of Vulkan's validation layer, grow slowly as new addresses occur.
+  constexpr double below_any_leak = 15;
+  check_no_growth(
+      "every failure of the scenario in turn", 50,
+      [&] {
+        for (u64 k = 1; k < points; ++k) run(s, scenario, k);
+      },
+      below_any_leak);
 }
 
 void fault_whole_life(const RuntimeTarget& target) { every_fault(target, whole_life); }

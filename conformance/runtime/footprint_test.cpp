@@ -27,9 +27,9 @@ class NoGrowth : public testing::Test {
     taken_.clear();
   }
 
-  static std::string verdict(const std::function<void()>& step) {
+  static std::string verdict(const std::function<void()>& step, double bytes_each = 1) {
     try {
-      check_no_growth("a step", 100, step);
+      check_no_growth("a step", 100, step, bytes_each);
     } catch (const CheckFailed& e) {
       return e.what();
     }
@@ -64,6 +64,17 @@ TEST_F(NoGrowth, OfTheSmallestAllocationIsFound) {
   const std::string why = verdict([&] { take(8); });
   EXPECT_NE(why.find("bytes of the heap more"), std::string::npos) << why;
   EXPECT_NE(why.find("never back in 16 rounds"), std::string::npos) << why;
+}
+
+TEST_F(NoGrowth, OfTheSmallestAllocationIsFoundAmongGrowthThatIsAllowed) {
+  EXPECT_NE(verdict([&] { take(8); }, 15), "");
+  int steps = 0;
+  EXPECT_EQ(verdict(
+                [&] {
+                  if (++steps % 10 == 0) take(104);
+                },
+                15),
+            "");
 }
 
 TEST_F(NoGrowth, OfOneStepInTenIsFound) {

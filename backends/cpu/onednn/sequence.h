@@ -12,7 +12,7 @@
 
 namespace cpu::onednn {
 
-/// Of an argument's data: the index of a bound tensor, or an offset into the launch's workspace.
+/// Where an argument's data is: the index of a bound tensor, or an offset into the launch's workspace.
 struct Location {
   bool in_workspace;
   std::size_t at;
