@@ -227,11 +227,25 @@ TEST_F(ProgressLine, AShorterLineCoversALongerOne) {
       << text;
 }
 
-// A pseudo-terminal.
+// Opens the master of a pseudo-terminal. Returns -1 if that fails, as in a container without /dev/pts.
+int open_master() {
+  const int master = posix_openpt(O_RDWR | O_NOCTTY);
+  if (master < 0 || (grantpt(master) == 0 && unlockpt(master) == 0)) return master;
+  close(master);
+  return -1;
+}
+
+// A pseudo-terminal that stands for stderr.
 class Terminal {
  public:
-  Terminal() : master_(posix_openpt(O_RDWR | O_NOCTTY)) {
-    EXPECT_TRUE(master_ >= 0 && grantpt(master_) == 0 && unlockpt(master_) == 0);
+  static bool is_available() {
+    const int master = open_master();
+    if (master >= 0) close(master);
+    return master >= 0;
+  }
+
+  Terminal() : master_(open_master()) {
+    EXPECT_GE(master_, 0);
     const int slave = open(ptsname(master_), O_RDWR | O_NOCTTY);
     std::fflush(stderr);
     before_ = dup(STDERR_FILENO);
@@ -261,17 +275,8 @@ class Terminal {
   int master_, before_ = -1;
 };
 
-// Some containers have no /dev/pts.
-bool has_terminals() {
-  const int master = posix_openpt(O_RDWR | O_NOCTTY);
-  if (master < 0) return false;
-  const bool works = grantpt(master) == 0 && unlockpt(master) == 0;
-  close(master);
-  return works;
-}
-
 TEST_F(ProgressLine, OnATerminalABarIsRedrawnInPlace) {
-  if (!has_terminals()) GTEST_SKIP() << "this machine cannot open a pseudo-terminal";
+  if (!Terminal::is_available()) GTEST_SKIP() << "this machine cannot open a pseudo-terminal";
   const auto shown = [&](Verbose verbose) {
     Model model(Sequential(Dense{.units = 2}));
     model.build({3});
