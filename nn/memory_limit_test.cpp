@@ -17,7 +17,10 @@ const auto every_device = testing::ValuesIn(available_devices());
 class OnDevice : public testing::Test {
  protected:
   explicit OnDevice(const std::string& name) : device(name) {}
-  void TearDown() override { set_memory_limit(device, std::nullopt); }
+  void TearDown() override {
+    set_memory_limit(device, std::nullopt);
+    set_thread_count(0);
+  }
 
   static data::Dataset examples(std::int64_t n, std::int64_t features) {
     return data::Dataset::from_tensors(random_normal({n, features}, 0, 1, {.key = RandomKey{5, 5}}),
@@ -270,7 +273,6 @@ TEST_P(MemoryLimit, ASingleExampleMayBeAllThatFits) {
   const data::Dataset data = examples(9, 1 << 16);  // 256 KiB each
   // Built without oneDNN, the matmul of cpu needs 150 KiB of workspace per thread, and the limits leave room for
   // little more.
-  const unsigned threads = thread_count();
   set_thread_count(1);
   for (double limit : {1.9, 2.3, 2.9}) {
     set_seed(3);
@@ -288,7 +290,6 @@ TEST_P(MemoryLimit, ASingleExampleMayBeAllThatFits) {
     }
     set_memory_limit(device, std::nullopt);
   }
-  set_thread_count(threads);
 }
 
 // If memory is fragmented, the step is repeated in compact memory. The weights have the same bits as without a limit.

@@ -28,12 +28,13 @@ ls::data::Dataset open_data(const TrainingOptions& o, ls::data::Split split) {
 Prepared prepare(const TrainingOptions& o, const std::string& device_name) {
   const ls::MathMode mode = parse_mode(o.mode);
   ls::nn::Model model = ls::zoo::make(o.model);
-  const std::uint64_t limit = o.memory_limit.empty() ? 0 : ls::parse_bytes(o.memory_limit);
+  const std::optional<std::uint64_t> limit =
+      o.memory_limit.empty() ? std::nullopt : std::optional(ls::parse_bytes(o.memory_limit));
   const ls::Device device = device_name.empty() ? ls::best_device() : ls::Device(device_name);
   require_mode(device, mode);
   if (!o.save.empty()) ls::check_can_write(o.save);
   if (o.threads) ls::set_thread_count(o.threads);
-  if (!o.memory_limit.empty()) ls::set_memory_limit(device, limit);
+  if (limit) ls::set_memory_limit(device, *limit);
   Prepared p{device, mode, open_data(o, ls::data::Split::train), open_data(o, ls::data::Split::test), std::move(model)};
   ls::set_seed(o.seed);
   p.model.build(p.train.features().shape, device);
