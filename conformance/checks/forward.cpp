@@ -151,7 +151,8 @@ std::vector<Tensor> read_back(const std::vector<Tensor>& results, const Setting&
 }
 
 std::optional<std::size_t> first_unlike(const std::byte* a, const std::byte* b, std::size_t n, DType dtype) {
-  if (std::memcmp(a, b, n) == 0) return std::nullopt;
+  // Empty tensors may have no address, which memcmp does not take.
+  if (n == 0 || std::memcmp(a, b, n) == 0) return std::nullopt;
   const std::size_t size = size_of(dtype);
   for (std::size_t at = 0; at < n; at += size) {
     if (std::memcmp(a + at, b + at, size) == 0) continue;
