@@ -41,8 +41,8 @@ long double any_bits(DType t, Draw& draw) {
   }
   const FloatFormat f = float_format(t);
   const std::uint64_t fraction = (bits >> 11) & ((std::uint64_t{1} << f.mantissa) - 1);
-  const auto range = static_cast<std::uint64_t>(f.max_exponent - f.min_exponent + 2);
-  const int exponent = f.min_exponent - 1 + static_cast<int>(draw.below(range));
+  const int exponents = f.max_exponent - f.min_exponent + 2;
+  const int exponent = f.min_exponent - 1 + static_cast<int>(draw.below(static_cast<std::uint64_t>(exponents)));
   const long double scaled = std::ldexp(static_cast<long double>(fraction), -f.mantissa);
   // An exponent below the least one stands for subnormal numbers.
   const long double magnitude =
