@@ -5,6 +5,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "autodiff/optimizer_step.h"
 #include "autodiff/update_checks.h"
 #include "autodiff/update_numbers.h"
 #include "autodiff/update_undo.h"
@@ -60,7 +61,16 @@ class StepState {
   /// If the last step was made on another stream than `queue`, waits until it cannot be undone any more: undoing it
   /// would undo later steps too. Throws only if the wait itself fails.
   void settle(const CommandQueue& queue, CallSite where) const {
-    if (undone_by_ && undone_by_ != &queue) undone_by_->settle(undone_with_, &where);
+    if (undone_by_ != &queue) settle(where);
+  }
+  /// Waits until the last step cannot be undone any more. Throws only if the wait itself fails.
+  void settle(CallSite where) const {
+    if (undone_by_) undone_by_->settle(undone_with_, &where);
+  }
+  /// The same; then throws the oldest failure of the last step's stream that was not reported yet.
+  void report(CallSite where) const {
+    settle(where);
+    if (undone_by_) undone_by_->report_from(0);
   }
 
  private:
@@ -385,6 +395,8 @@ void Optimizer::set_learning_rate(double rate, CallSite where) {
 
 std::int64_t Optimizer::steps() const { return impl_->step_state->progress().steps; }
 
+void report_failed_step(const Optimizer& optimizer, CallSite where) { optimizer.impl_->step_state->report(where); }
+
 std::vector<Variable> Optimizer::state() const {
   impl_->drop_slots_of_failed_steps();
   std::vector<Variable> all;
@@ -436,6 +448,7 @@ Tensor slot_in(const Snapshot& snapshot, const Variable& variable, const std::st
 
 Snapshot Optimizer::snapshot(CallSite where) const {
   impl_.check(where);
+  impl_->step_state->settle(where);
   impl_->drop_slots_of_failed_steps();
   const Progress progress = impl_->step_state->progress();
   Snapshot snapshot{impl_->options, progress.steps, progress.weights_1, progress.weights_2, {}};

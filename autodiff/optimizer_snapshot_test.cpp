@@ -153,6 +153,26 @@ TEST_P(SnapshotTest, TheOptionsReplaceThoseOfTheOptimizer) {
   EXPECT_EQ(plain.state().size(), 2u);
 }
 
+// Devices that run asynchronously find the bad index after apply() has returned.
+TEST_P(SnapshotTest, DoesNotCountAStepThatFailsOnTheDevice) {
+  for (const Kind& kind : kinds()) {
+    const Variable v(zeros({2}), "v");
+    Optimizer optimizer = make(kind);
+    const Tensor indices = Tensor({std::int64_t{0}, std::int64_t{99}});
+    EXPECT_THROW(
+        {
+          optimizer.apply(std::vector{gather(ones({4}), indices)}, std::vector{v});
+          EXPECT_EQ(optimizer.snapshot().steps, 0) << kind.name;
+          synchronize(device);
+        },
+        Error)
+        << kind.name;
+    const Snapshot snapshot = optimizer.snapshot();
+    EXPECT_EQ(snapshot.steps, 0) << kind.name;
+    EXPECT_TRUE(snapshot.slots.empty()) << kind.name;
+  }
+}
+
 TEST_P(SnapshotTest, OfAnOptimizerThatTookNoStepIsThatOfANewOne) {
   const std::vector<Variable> v = variables();
   Optimizer fresh = Adam{}, used = Adam{};

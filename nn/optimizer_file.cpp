@@ -1,5 +1,6 @@
 #include "nn/optimizer_file.h"
 
+#include "autodiff/optimizer_step.h"
 #include "autodiff/variable_impl.h"
 #include "lockstep/autodiff.h"
 #include "runtime/caller.h"
@@ -97,7 +98,8 @@ void save_optimizer(const std::string& path, const optim::Optimizer& optimizer, 
   const CallerScope caller(where);
   TensorFile file;
   file.metadata["format"] = "lockstep";
-  // A step that is found to have failed later does not count. Slots are on the device of their variables.
+  optim::report_failed_step(optimizer, where);
+  // Nor does a failed assignment count. Slots are on the device of their variables.
   for (const Variable& slot : optimizer.state()) {
     slot.device().state().synchronize_stream();
     slot.impl().settle(where);

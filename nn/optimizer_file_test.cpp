@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 
 #include "lockstep/lockstep.h"
 #include "nn/test_files.h"
@@ -135,6 +136,28 @@ TEST_P(EachDevice, LoadingContinuesWithTheSameBits) {
 INSTANTIATE_TEST_SUITE_P(Devices, EachDevice, testing::ValuesIn(available_devices()), &by_device);
 
 // ------------------------------------------------------------------------------------------------------------ refusals
+
+TEST_F(OptimizerFile, IsNotWrittenWhileTheFailureOfAStepIsUnknown) {
+  for (const std::string& device : available_devices()) {
+    const DeviceScope on{Device(device)};
+    const Variable v(zeros({2}), "v");
+    for (const bool adam : {false, true}) {
+      Optimizer optimizer = adam ? Optimizer(Adam{}) : Optimizer(Sgd{});
+      const Tensor indices = Tensor({std::int64_t{0}, std::int64_t{99}});
+      EXPECT_THROW(
+          {
+            optimizer.apply(std::vector{gather(ones({4}), indices)}, std::vector{v});
+            save_optimizer(path, optimizer);
+          },
+          Error)
+          << device;
+      EXPECT_THROW(load_tensors(path), IoError) << "no file was written";
+      save_optimizer(path, optimizer);
+      EXPECT_EQ(load_tensors(path).metadata.at("optimizer.steps"), "0") << device;
+      std::filesystem::remove(path);
+    }
+  }
+}
 
 class RefusedFile : public OptimizerFile {
  protected:

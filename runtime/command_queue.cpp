@@ -191,8 +191,8 @@ void CommandQueue::await(std::uint64_t value, const CallSite* where) {
   }
   const Awaited awaited = try_await(value, status, diag);
   if (awaited == Awaited::finished) return;
-  // A thread that waits for memory may have the allocator's lock, which a thread that undoes may need. So this does not
-  // wait for undoing threads.
+  // This is also called while memory is freed, and a thread that undoes may need what the caller has locked. So this
+  // does not wait for undoing threads.
   throw_if_failed(awaited == Awaited::later_command_failed ? diag.value : value, ThrownOn::own_stream,
                   Undone::not_awaited);
   raise_driver_failure(status, diag, device_name(), {"wait", where});
@@ -288,7 +288,6 @@ void CommandQueue::report_from(std::uint64_t first) {
   raise(failure);
 }
 
-// The caller may have the allocator's lock.
 void CommandQueue::wait_idle() noexcept {
   if (inline_) return;
   const NoResolversScope no_resolvers;
@@ -305,6 +304,13 @@ void CommandQueue::wait_idle() noexcept {
   } catch (const Error& e) {
     log(LKS_LOG_WARN, "queue", e.what());
   }
+}
+
+bool CommandQueue::wait_for_device() noexcept {
+  const std::uint64_t last = newest();
+  if (inline_ || is_done(last)) return true;
+  lks_diag ignored = empty_diag();
+  return api_.timeline_wait(timeline_, last, forever, &ignored) == LKS_OK;
 }
 
 std::size_t CommandQueue::pending() const {

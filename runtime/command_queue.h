@@ -117,6 +117,9 @@ class CommandQueue {
   void report_from(std::uint64_t first);
   /// Waits for all commands without throwing. Failures remain to be reported.
   void wait_idle() noexcept;
+  /// Waits until the device works on no command of this queue any more. Finishes none of them: they are not destroyed,
+  /// and a failure is left for the next call that waits. False if the wait itself failed.
+  [[nodiscard]] bool wait_for_device() noexcept;
   /// Logs failures that were never reported.
   void log_unreported();
 

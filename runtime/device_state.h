@@ -92,6 +92,12 @@ class DeviceState {
     if (queue_) queue_->wait_idle();
     for_each_stream([](CommandQueue& queue) { queue.wait_idle(); });
   }
+  /// Of all queues: see CommandQueue::wait_for_device.
+  [[nodiscard]] bool wait_for_device() noexcept {
+    bool idle = !queue_ || queue_->wait_for_device();
+    for_each_stream([&idle](CommandQueue& queue) { idle = queue.wait_for_device() && idle; });
+    return idle;
+  }
   /// Asks the driver how far all queues are.
   void refresh_done() {
     queue_->refresh_done();

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -288,6 +290,21 @@ TEST_F(ForeignMemory, OfTheProgramIsSharedOrRead) {
       ErrorId::copy_needed, {"from_memory: the driver of scripted:0 does not import the memory: not mine"},
       "foreign_memory_test.cpp:", true);
   EXPECT_EQ(deletions(), 2);
+}
+
+// The deleter may take the lock of an interpreter, for which a thread that allocates may wait.
+TEST_F(ForeignMemory, GoesBackWithoutTheAllocatorsLock) {
+  Allocator& allocator = device().state().allocator();
+  std::future<MemoryStats> other;
+  std::future_status answer = std::future_status::deferred;
+  const auto ask = [&](const void*) {
+    other = std::async(std::launch::async, [&] { return allocator.stats(); });
+    answer = other.wait_for(std::chrono::seconds(10));
+  };
+  from_memory(std::shared_ptr<const void>(values, ask), 24, {DType::f32, {2, 3}}, device(), CopyPolicy::always);
+  EXPECT_FALSE(other.valid()) << "the device may still be reading";
+  release_cached_memory(device());
+  EXPECT_EQ(answer, std::future_status::ready) << "another thread could not use the allocator";
 }
 
 TEST_F(ForeignMemory, OfTheWrongSizeIsRefused) {

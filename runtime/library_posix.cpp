@@ -89,9 +89,13 @@ void* SharedLibrary::function(const char* name) const {
 
 std::string own_folder() {
   Dl_info info{};
-  if (dladdr(reinterpret_cast<const void*>(&own_folder), &info) == 0 || !info.dli_fname) return "";
+  void* found = nullptr;
+  if (dladdr1(reinterpret_cast<const void*>(&own_folder), &info, &found, RTLD_DL_LINKMAP) == 0 || !found) return "";
+  // The loader has no name for the program itself; dladdr() returns argv[0], which need not be a path: a shell that
+  // finds a program in PATH gives it the bare name.
+  const char* const name = static_cast<const link_map*>(found)->l_name;
   std::error_code error;
-  const auto path = std::filesystem::canonical(info.dli_fname, error);
+  const auto path = std::filesystem::canonical(*name ? name : "/proc/self/exe", error);
   return error ? "" : path.parent_path().string();
 }
 

@@ -135,7 +135,7 @@ TEST_F(PlacesOfFailures, MayNeedALockOfAThreadThatUsesTheQueue) {
   other.join();
 }
 
-// wait_idle() may be called with the allocator's lock.
+// wait_idle() is called in the middle of an allocation.
 TEST_F(PlacesOfFailures, AreNotAskedForWhileTheQueueBecomesIdle) {
   const auto lines = std::make_shared<ScriptLines>([] {});
   const ExternalCallSites sites(lines);

@@ -57,6 +57,8 @@ class LOCKSTEP_ANNOTATION(capability("mutex")) Mutex {
 /// pthread_self(), which reads a register. No condition variable can wait with it.
 class LOCKSTEP_ANNOTATION(capability("mutex")) RecursiveMutex {
  public:
+  /// See Mutex.
+  void assume_held() const LOCKSTEP_ANNOTATION(assert_capability(this)) {}
   void lock() LOCKSTEP_ACQUIRE() {
     const pthread_t self = pthread_self();
     if (owner_.load(std::memory_order_relaxed) == self) {  // only this thread can have stored that
@@ -133,15 +135,16 @@ class LOCKSTEP_ANNOTATION(scoped_lockable) SharedLockGuard {
 };
 
 /// Releases a lock that the caller has, and takes it again at the end of the scope.
+template <class AnyMutex>
 class LOCKSTEP_ANNOTATION(scoped_lockable) UnlockGuard {
  public:
-  explicit UnlockGuard(Mutex& mutex) LOCKSTEP_RELEASE(mutex) : mutex_(mutex) { mutex.unlock(); }
+  explicit UnlockGuard(AnyMutex& mutex) LOCKSTEP_RELEASE(mutex) : mutex_(mutex) { mutex.unlock(); }
   ~UnlockGuard() LOCKSTEP_RELEASE() { mutex_.lock(); }  // the annotation means: undoes what the constructor did
   UnlockGuard(const UnlockGuard&) = delete;
   UnlockGuard& operator=(const UnlockGuard&) = delete;
 
  private:
-  Mutex& mutex_;
+  AnyMutex& mutex_;
 };
 
 /// Waits with a mutex that the caller has locked, and has it locked again afterwards.

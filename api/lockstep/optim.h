@@ -73,7 +73,7 @@ class Optimizer {
 
   double learning_rate() const;
   void set_learning_rate(double rate, CallSite where = CallSite::current());
-  /// Steps taken.
+  /// Steps taken. A step that is found later to have failed on the device does not count.
   std::int64_t steps() const;
   /// The optimizer's state, such as Adam's moments of each variable; named "<variable>/<slot>". f64 for variables of
   /// f64, else f32: updates of f16 and bf16 variables are computed in f32 and rounded once.
@@ -81,8 +81,9 @@ class Optimizer {
   /// Number of state tensors per variable.
   int slots_per_variable() const;
 
-  /// The present state. Its tensors keep their values when training goes on; until the snapshot is gone, the next step
-  /// needs memory for copies of them. Throws StateError LS1008 if two variables have the same name.
+  /// The present state. Waits for the last step, which does not count if it has failed on the device. The tensors keep
+  /// their values when training goes on; until the snapshot is gone, the next step needs memory for copies of them.
+  /// Throws StateError LS1008 if two variables have the same name.
   Snapshot snapshot(CallSite where = CallSite::current()) const;
   /// Replaces the state, the options and the learning rate by those of a snapshot, which may come from another process.
   /// `variables` are all variables that the snapshot has state of, in any order; they are found by name. Their values
@@ -93,6 +94,7 @@ class Optimizer {
 
  private:
   void step(std::span<const Tensor> gradients, std::span<const Variable> variables, CallSite where);
+  friend void report_failed_step(const Optimizer& optimizer, CallSite where);
 
   struct LOCKSTEP_HIDDEN Impl;
   HandlePointer<std::unique_ptr<Impl>, "optimizer"> impl_;

@@ -20,7 +20,27 @@ Allocator::Allocator(DeviceState& device, std::shared_ptr<MemoryBudget> budget)
       driver_(device.api(), device.handle()),
       limited_(driver_, budget_),
       pool_(
-          limited_, &device, [&device] { device.wait_idle(); }, device.info().min_alignment) {}
+          limited_, &device,
+          [this] {
+            mutex_.assume_held();
+            return wait_idle();
+          },
+          device.info().min_alignment) {}
+
+// Finished commands are destroyed without the lock. They free blocks, and release memory of other libraries, whose
+// deleters may wait for a thread that allocates. Such threads may also enqueue more meanwhile, and then free what it
+// uses, so the device is idle only if it still is with the lock.
+bool Allocator::wait_idle() {
+  constexpr int max_rounds = 4;
+  for (int i = 0; i < max_rounds; ++i) {
+    {
+      const UnlockGuard unlocked(mutex_);
+      device_.wait_idle();
+    }
+    if (device_.wait_for_device()) return true;
+  }
+  return false;
+}
 
 void Allocator::expect_streams() {
   const LockGuard lock(mutex_);

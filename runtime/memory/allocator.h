@@ -40,9 +40,9 @@ class Allocator {
 
  private:
   [[noreturn]] void fail(std::uint64_t bytes, const SegmentResult& failure, const BlockPurpose& purpose);
+  bool wait_idle() LOCKSTEP_REQUIRES(mutex_);
 
-  // Recursive: while the pool waits for the device, finished commands free blocks on the same thread.
-  RecursiveMutex mutex_;
+  RecursiveMutex mutex_;  // no thread takes it twice; this is the mutex that costs an eager call least
   DeviceState& device_;
   std::shared_ptr<MemoryBudget> budget_;
   DriverSegments driver_;

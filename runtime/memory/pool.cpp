@@ -27,14 +27,17 @@ bool is_free(const Block* block) { return block && !block->in_use; }
 
 }  // namespace
 
-BlockPool::BlockPool(SegmentSource& source, DeviceState* device, std::function<void()> wait_idle,
+BlockPool::BlockPool(SegmentSource& source, DeviceState* device, std::function<bool()> wait_idle,
                      std::uint64_t alignment)
     : source_(source),
       device_(device),
       wait_idle_(std::move(wait_idle)),
       alignment_(std::max(granularity, alignment)) {}
 
-BlockPool::~BlockPool() { release_cached(); }
+BlockPool::~BlockPool() {
+  merge_exact_lists();
+  return_segments();
+}
 
 std::uint64_t BlockPool::rounded(std::uint64_t bytes, std::uint64_t alignment) {
   if (bytes <= alignment) return alignment;
@@ -63,7 +66,7 @@ Block* BlockPool::take_merged(std::uint64_t bytes, CommandQueue* home) {
 }
 
 Block* BlockPool::take_compact(std::uint64_t bytes, CommandQueue* home) {
-  wait_idle_();
+  static_cast<void>(wait_idle_());  // for what commands in flight hold; their order keeps the memory itself safe
   merge_exact_lists();
   Block* block = take_best_fit(bytes, home);
   return block ? block : take_best_fit(bytes, free_blocks_[is_large(bytes) ? 0 : 1], home);
@@ -241,8 +244,12 @@ void BlockPool::merge_exact_lists() {
 
 void BlockPool::release_cached() {
   // This comes first, because commands that are found to be done may free blocks of this pool.
-  wait_idle_();
+  const bool idle = wait_idle_();
   merge_exact_lists();
+  if (idle) return_segments();
+}
+
+void BlockPool::return_segments() {
   std::erase_if(segments_, [&](const std::unique_ptr<Segment>& segment) {
     Block* block = segment->first;
     if (!is_free(block) || block->next || !is_quiet(*block)) return false;

@@ -27,10 +27,12 @@ class BlockPool {
   static constexpr std::uint64_t small_segment = 2 * 1024 * 1024;
   static constexpr std::uint64_t max_compact = 1024 * 1024 * 1024;  // largest segment in compact mode
 
-  /// `wait_idle` is called before memory is returned to the driver. Blocks start at multiples of `alignment`, a power
-  /// of two, in their segments.
-  BlockPool(SegmentSource& source, DeviceState* device, std::function<void()> wait_idle,
+  /// `wait_idle` is called before memory is returned to the driver, and returns whether nothing is in flight then.
+  /// While it waits, other functions of the pool may be called. Blocks start at multiples of `alignment`, a power of
+  /// two, in their segments.
+  BlockPool(SegmentSource& source, DeviceState* device, std::function<bool()> wait_idle,
             std::uint64_t alignment = granularity);
+  /// Nothing may be in flight.
   ~BlockPool();
 
   /// The size that a request of `bytes` occupies if blocks start at multiples of `alignment`, a power of two.
@@ -90,6 +92,7 @@ class BlockPool {
   static void absorb_next(Block* into);
   Block* merge_with_neighbours(Block* block);
   void merge_exact_lists();
+  void return_segments();
   void merge_segments();
   // These are about free blocks.
   CommandQueue& home_of(const Block& block) const { return block.home ? *block.home : *own_; }
@@ -101,7 +104,7 @@ class BlockPool {
 
   SegmentSource& source_;
   DeviceState* device_;
-  std::function<void()> wait_idle_;
+  std::function<bool()> wait_idle_;
   std::uint64_t alignment_;
   FreeBlocks free_blocks_[2];
   std::vector<std::unique_ptr<Segment>> segments_;

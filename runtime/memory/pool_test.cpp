@@ -57,7 +57,7 @@ class PoolTest : public testing::Test {
 
   FakeSource source{64 << 20};
   int waits = 0;
-  BlockPool pool{source, nullptr, [this] { ++waits; }};
+  BlockPool pool{source, nullptr, [this] { return ++waits > 0; }};
 };
 
 TEST_F(PoolTest, RoundsToClassesThatWasteAtMostAnEighth) {
@@ -194,7 +194,7 @@ TEST_F(PoolTest, AHoleIsCutAndClosedAgain) {
 
 TEST_F(PoolTest, InTheEndEverythingGoesBack) {
   {
-    BlockPool other(source, nullptr, [] {});
+    BlockPool other(source, nullptr, [] { return true; });
     SegmentResult failure;
     for (std::uint64_t bytes : {std::uint64_t{1000}, std::uint64_t{3} << 20}) {
       Block* block = other.allocate(bytes, failure);
@@ -214,6 +214,7 @@ TEST_F(PoolTest, WhatComesBackWhileItWaitsServesTheRequest) {
   BlockPool* waiting = nullptr;
   BlockPool other(tight, nullptr, [&] {
     if (Block* block = std::exchange(in_flight, nullptr)) waiting->free(block);
+    return true;
   });
   waiting = &other;
   const auto get = [&](std::uint64_t bytes) { return request(other, bytes); };
@@ -227,9 +228,25 @@ TEST_F(PoolTest, WhatComesBackWhileItWaitsServesTheRequest) {
   for (Block* block : {kept, next}) other.free(block);
 }
 
+// The device may still work on what was freed last.
+TEST_F(PoolTest, ReturnsNothingToTheDriverIfItsWaitFails) {
+  FakeSource tight(4 << 20);
+  bool idle = false;
+  BlockPool other(tight, nullptr, [&] { return idle; });
+  other.free(request(other, 4 << 20));
+  other.release_cached();
+  EXPECT_EQ(tight.used, std::uint64_t{4 << 20});
+  Block* block = request(other, 1 << 20);
+  ASSERT_NE(block, nullptr) << "it can be used again";
+  other.free(block);
+  idle = true;
+  other.release_cached();
+  EXPECT_EQ(tight.used, 0u);
+}
+
 TEST_F(PoolTest, BeforeItFailsAHoleOfTheOtherKindServes) {
   FakeSource tight(2 << 20);
-  BlockPool other(tight, nullptr, [] {});
+  BlockPool other(tight, nullptr, [] { return true; });
   const auto get = [&](std::uint64_t bytes) { return request(other, bytes); };
   Block* small = get(1000);
   Block* large = get(1 << 20);
@@ -248,7 +265,7 @@ TEST_F(PoolTest, BeforeItFailsAHoleOfTheOtherKindServes) {
 TEST_F(PoolTest, CompactMemoryWaitsAndLeavesNoHoles) {
   FakeSource tight(3 << 20);
   int compact_waits = 0;
-  BlockPool other(tight, nullptr, [&] { ++compact_waits; });
+  BlockPool other(tight, nullptr, [&] { return ++compact_waits > 0; });
   other.set_compact(true);
   SegmentResult failure;
   std::vector<Block*> blocks;
@@ -278,7 +295,7 @@ TEST_F(PoolTest, CompactMemoryWaitsAndLeavesNoHoles) {
 
 TEST_F(PoolTest, SmallRequestsTakeWhatIsLeftWhereAWholeSegmentDoesNotFit) {
   FakeSource tight(100 * 1024);
-  BlockPool small(tight, nullptr, [] {});
+  BlockPool small(tight, nullptr, [] { return true; });
   SegmentResult failure;
   Block* block = small.allocate(4096, failure);
   ASSERT_NE(block, nullptr);
@@ -290,7 +307,7 @@ TEST_F(PoolTest, SmallRequestsTakeWhatIsLeftWhereAWholeSegmentDoesNotFit) {
 TEST_F(PoolTest, UnderALimitSegmentsForSmallRequestsTakeASixteenthOfTheRoom) {
   FakeSource tight(1 << 20);
   tight.knows_its_room = true;
-  BlockPool small(tight, nullptr, [] {});
+  BlockPool small(tight, nullptr, [] { return true; });
   SegmentResult failure;
   Block* block = small.allocate(1000, failure);
   EXPECT_EQ(tight.used, 64u * 1024);
@@ -304,7 +321,7 @@ TEST_F(PoolTest, UnderALimitSegmentsForSmallRequestsTakeASixteenthOfTheRoom) {
 TEST_F(PoolTest, UnderALimitACompactSegmentTakesAllTheRoom) {
   FakeSource tight(8 << 20);
   tight.knows_its_room = true;
-  BlockPool other(tight, nullptr, [] {});
+  BlockPool other(tight, nullptr, [] { return true; });
   const auto get = [&](std::uint64_t bytes) { return request(other, bytes); };
   other.free(get(2 << 20));
   EXPECT_EQ(tight.used, std::uint64_t{2} << 20);

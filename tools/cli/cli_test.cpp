@@ -40,8 +40,12 @@ class CommandLine : public testing::Test {
   ~CommandLine() override { fs::remove_all(folder_); }
 
   Result run(const std::string& arguments, const std::string& environment = "") const {
+    return run_command(environment + " " LOCKSTEP_PROGRAM " " + arguments);
+  }
+
+  Result run_command(const std::string& line) const {
     const std::string errors = (folder_ / "stderr").string();
-    const std::string command = environment + " " LOCKSTEP_PROGRAM " " + arguments + " 2>" + errors;
+    const std::string command = line + " 2>" + errors;
     Result r;
     std::FILE* pipe = popen(command.c_str(), "r");
     std::array<char, 4096> buffer;
@@ -103,6 +107,15 @@ TEST_F(CommandLine, DevicesAreAnArrayOfObjects) {
     }
     EXPECT_TRUE(d["missing"].empty()) << d["id"] << " lacks " << d["missing"];
   }
+}
+
+// Its name is then no path. What the current folder holds under that name is not taken for the program.
+TEST_F(CommandLine, FindsItsDriversWhenAShellFindsItInThePath) {
+  fs::create_directories(folder_ / "lockstep");
+  const Result r =
+      run_command("cd " + folder_.string() + " && PATH=" + fs::path(LOCKSTEP_PROGRAM).parent_path().string() +
+                  ":$PATH lockstep devices --json");
+  EXPECT_EQ(r.out, run("devices --json").out) << r.err;
 }
 
 TEST_F(CommandLine, WhyNamesEveryLibraryAndFolder) {
