@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <utility>
 
 #include "lockstep/options.h"
@@ -28,10 +29,14 @@ std::uint64_t max_tensor_bytes_of(const lks_device_info& info) {
   return most;
 }
 
-const lks_import_export_group* import_group_of(const DeviceEntry& entry) {
-  if (!(entry.info.capabilities & LKS_CAP_IMPORT_EXPORT)) return nullptr;
+// A copy, in which slots that the driver's version lacks are empty. All are empty if it has no such group.
+lks_import_export_group import_group_of(const DeviceEntry& entry) {
+  lks_import_export_group own{};
+  if (!(entry.info.capabilities & LKS_CAP_IMPORT_EXPORT)) return own;
   const void* group = entry.driver.api->get_group(entry.driver.handle(), LKS_CAP_IMPORT_EXPORT);
-  return static_cast<const lks_import_export_group*>(group);
+  const std::size_t bytes = static_cast<const lks_header*>(group)->size;
+  std::memcpy(static_cast<void*>(&own), group, std::min(bytes, sizeof own));
+  return own;
 }
 
 }  // namespace

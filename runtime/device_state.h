@@ -60,7 +60,8 @@ class DeviceState {
   }
   bool host_visible() const;
   /// The driver's functions for memory of others; nullptr if it has none.
-  const lks_import_export_group* import_group() const { return import_group_; }
+  /// nullptr if the driver has none.
+  const lks_import_export_group* import_group() const { return import_group_.buffer_import ? &import_group_ : nullptr; }
   /// The driver's limit for the bytes of one tensor.
   std::uint64_t max_tensor_bytes() const { return max_tensor_bytes_; }
 
@@ -132,7 +133,7 @@ class DeviceState {
   const lks_driver_api& api_;
   const lks_device_info& info_;  // the entry's
   lks_device* handle_ = nullptr;
-  const lks_import_export_group* import_group_ = nullptr;
+  lks_import_export_group import_group_;
   std::uint64_t max_tensor_bytes_;
   std::unique_ptr<Allocator> allocator_;
   std::unique_ptr<CommandQueue> queue_;

@@ -31,9 +31,11 @@ bool is_empty_slot(const void* table, std::size_t at) {
   return !slot;
 }
 
-// The bytes of each group's table in its first version, from LKS_CAP_GRAPH on.
+constexpr std::size_t first_import_export_group = offsetof(lks_import_export_group, buffer_import) + sizeof(void*);
+
+// The bytes of each group's table in its first version, from LKS_CAP_GRAPH on. Provisional groups have no other.
 constexpr std::array group_bytes = {sizeof(lks_graph_group),         sizeof(lks_peer_group),
-                                    sizeof(lks_import_export_group), sizeof(lks_timestamp_group),
+                                    first_import_export_group,       sizeof(lks_timestamp_group),
                                     sizeof(lks_serialization_group), sizeof(lks_host_call_group),
                                     sizeof(lks_region_group),        sizeof(lks_collective_group)};
 static_assert(LKS_CAP_GRAPH == 1 && LKS_CAP_COLLECTIVES == 1 << (group_bytes.size() - 1), "one size for each group");

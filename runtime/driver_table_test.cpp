@@ -79,5 +79,14 @@ TEST(DriverTable, GroupsMayHaveMoreSlotsThanTheRuntimeKnows) {
             "its table for capability 2 has 16 bytes where " + std::to_string(sizeof(lks_peer_group)) + " are needed");
 }
 
+// Whatever this runtime's group has: one slot behind the header.
+TEST(DriverTable, GroupsOfTheirFirstVersionAreAccepted) {
+  struct {
+    lks_header hdr{sizeof(lks_header) + sizeof(void*), 0, nullptr};
+    Slot buffer_import = [] {};
+  } older;
+  EXPECT_EQ(missing_in_group(LKS_CAP_IMPORT_EXPORT, &older), "");
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -8,7 +8,8 @@
  *   Versions.   Tables and structs grow only at their end. Every struct that crosses the ABI begins with an
  *               `lks_header`, except the plain structs and the attributes of driver_ops.h, whose size is attrs_size. A
  *               reader accepts any size that covers the fields it needs, and treats a missing tail as zero. Zero always
- *               means the old behaviour. LKS_HAS_FIELD says whether the writer of a struct knew a field. Every table
+ *               means the old behaviour; a host that sets an attribute to another value than zero asks with the op_version
+ *               that has it. LKS_HAS_FIELD says whether the writer of a struct knew a field. Every table
  *               has the slots of ABI 1.0, and none of these is NULL. A slot that was added later may be absent or NULL;
  *               its comment says what its caller then does. Nobody writes beyond the size of another's struct.
  *               An extension of unknown type is ignored if its type has the bit LKS_MAY_SKIP; otherwise a kernel
@@ -439,7 +440,7 @@ typedef struct lks_launch {
 /* ------------------------------------------------------------------------------------------------------- the driver table */
 
 /* A transfer queue copies in parallel with compute queues if the hardware can. It may refuse launches
- * (LKS_UNSUPPORTED). */
+ * (LKS_UNSUPPORTED). queue_create refuses a kind that the driver does not know (LKS_UNSUPPORTED, LKS_REASON_EXTENSION). */
 enum { LKS_QUEUE_COMPUTE = 0, LKS_QUEUE_TRANSFER = 1 };
 enum { LKS_DRIVER_UNLOADABLE = 1, LKS_DRIVER_NEEDS_MAIN_THREAD = 2 };
 enum { LKS_SANITIZER_NONE = 0, LKS_SANITIZER_ADDRESS = 1, LKS_SANITIZER_THREAD = 2, LKS_SANITIZER_MEMORY = 3 };

@@ -172,7 +172,7 @@ struct Scalar {
     }
   }
 
-  /// False for a number that is known only at launch. Described calls take it by its kind; a call on tensors with
+  /// False for a number that is known only at launch. A call on abstract tensors uses only its kind; one on tensors with
   /// elements throws TraceError LS4101.
   constexpr bool is_known() const { return at_launch == 0; }
 

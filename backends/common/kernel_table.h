@@ -2,6 +2,8 @@
 // type.
 #pragma once
 
+#include <algorithm>
+#include <cstring>
 #include <initializer_list>
 #include <memory>
 #include <span>
@@ -30,9 +32,12 @@ struct KernelRequest {
   /// Tensor i: inputs first, then outputs.
   const lks_tensor_desc& tensor(std::uint32_t i) const { return tensor_of(desc, i); }
   bool has_input(std::size_t i) const { return i < desc.input_count && !(input(i).flags & LKS_TENSOR_OPTIONAL_ABSENT); }
+  /// Those of an older host end earlier. What it lacks is zero.
   template <class A>
-  const A& attrs() const {
-    return *static_cast<const A*>(desc.attrs);
+  A attrs() const {
+    A own{};
+    if (desc.attrs_size > 0) std::memcpy(&own, desc.attrs, std::min<std::size_t>(desc.attrs_size, sizeof own));
+    return own;
   }
   /// Declares that the kernel depends on every extent and stride of tensor i (inputs first, then outputs).
   void depends_on_layout(std::size_t i) const {

@@ -12,6 +12,7 @@
 #include "backends/common/driver_table.h"
 #include "backends/common/fill_pattern.h"
 #include "backends/common/float_environment.h"
+#include "backends/common/queue_kind.h"
 #include "backends/common/timeline.h"
 
 struct lks_driver {
@@ -187,8 +188,9 @@ void LKS_CALL buffer_unmap(lks_device*, lks_buffer*) {}
 
 // ---------------------------------------------------------------------------------------------------------- queues
 
-lks_status LKS_CALL queue_create(lks_device* device, std::uint32_t, lks_queue** out, lks_timeline** timeline,
+lks_status LKS_CALL queue_create(lks_device* device, std::uint32_t kind, lks_queue** out, lks_timeline** timeline,
                                  lks_diag* diag) {
+  if (const lks_status status = common::check_queue_kind(kind, diag); status != LKS_OK) return status;
   auto* queue = new (std::nothrow) lks_queue{device, {}};
   if (!queue) return fail(diag, LKS_OUT_OF_MEMORY, DRIVER_WHERE, "no host memory for a queue");
   queue->timeline.of_inline_queue = true;

@@ -32,6 +32,7 @@
 #include "backends/common/diag.h"
 #include "backends/common/driver_table.h"
 #include "backends/common/float_environment.h"
+#include "backends/common/queue_kind.h"
 #include "backends/common/timeline.h"
 #include "backends/host/kernel.h"
 #include "backends/reference/kernels/kernels.h"
@@ -298,8 +299,9 @@ void LKS_CALL buffer_unmap(lks_device*, lks_buffer*) {}
 
 // ------------------------------------------------------------------------------------------------------------- queues
 
-lks_status LKS_CALL queue_create(lks_device* device, std::uint32_t, lks_queue** out, lks_timeline** timeline,
-                                 lks_diag*) {
+lks_status LKS_CALL queue_create(lks_device* device, std::uint32_t kind, lks_queue** out, lks_timeline** timeline,
+                                 lks_diag* diag) {
+  if (const lks_status status = common::check_queue_kind(kind, diag); status != LKS_OK) return status;
   *out = new lks_queue(*device);
   *timeline = &(*out)->timeline;
   return LKS_OK;

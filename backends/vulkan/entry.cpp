@@ -114,9 +114,9 @@ void LKS_CALL buffer_unmap(lks_device*, lks_buffer*) {}
 
 lks_status LKS_CALL queue_create(lks_device* device, std::uint32_t kind, lks_queue** out, lks_timeline** timeline,
                                  lks_diag* diag) {
+  if (const lks_status status = common::check_queue_kind(kind, diag); status != LKS_OK) return status;
   return guard(diag, [&] {
     device->check_usable();
-    if (kind > LKS_QUEUE_TRANSFER) raise(LKS_INVALID_ARGUMENT, DRIVER_WHERE, "there is no queue of kind %u", kind);
     *out = new lks_queue(*device, kind);
     *timeline = &(*out)->timeline;
   });

@@ -367,7 +367,24 @@ void unit_done_before_last(lks_driver_api& t) {
   };
 }
 
+void any_queue_kind_accepted(lks_driver_api& t) {
+  t.queue_create = [](lks_device* device, std::uint32_t, lks_queue** out, lks_timeline** timeline,
+                      lks_diag* diag) -> lks_status {
+    return correct().queue_create(device, LKS_QUEUE_COMPUTE, out, timeline, diag);
+  };
+}
+
+// Kinds are told apart by their low byte.
+void high_queue_kinds_accepted(lks_driver_api& t) {
+  t.queue_create = [](lks_device* device, std::uint32_t kind, lks_queue** out, lks_timeline** timeline,
+                      lks_diag* diag) -> lks_status {
+    return correct().queue_create(device, kind & 0xff, out, timeline, diag);
+  };
+}
+
 constexpr TableFault faults[] = {
+    {Mutant::any_queue_kind_accepted, &any_queue_kind_accepted},
+    {Mutant::high_queue_kinds_accepted, &high_queue_kinds_accepted},
     {Mutant::early_signal, &early_signal},
     {Mutant::query_runs_ahead, &query_runs_ahead},
     {Mutant::read_value_one_short, &read_value_one_short},

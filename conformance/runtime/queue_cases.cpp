@@ -302,6 +302,23 @@ void rebinding(const RuntimeTarget& target) {
   }
 }
 
+// A newer host may ask for a kind of queue that the driver does not know.
+void unknown_kind(const RuntimeTarget& target) {
+  Session s(target);
+  for (const std::uint32_t kind : {2u, 3u, 0x100u, 0x8000'0000u, ~0u}) {
+    Call call("queue_create of an unknown kind");
+    lks_queue* queue = nullptr;
+    lks_timeline* timeline = nullptr;
+    const lks_status status = s.api.queue_create(s.device, kind, &queue, &timeline, call.diag());
+    if (status == LKS_OK) s.api.queue_destroy(queue);
+    call.fails(status, LKS_UNSUPPORTED);
+    const std::int32_t reason = call.filled().reason;
+    check(reason == LKS_REASON_EXTENSION,
+          text("queue_create refused the unknown kind %u with %s", kind, reason_name(reason).c_str()));
+  }
+  static_cast<void>(Queue(s));
+}
+
 }  // namespace
 
 std::vector<RuntimeCase> queue_cases() {
@@ -323,6 +340,7 @@ std::vector<RuntimeCase> queue_cases() {
       {"queue", "one_unit", "launches of one submission run one after the other", &one_unit<70'001, 17>},
       {"queue", "long_unit", "the same for 301 small launches", &one_unit<64, 301>},
       {"queue", "empty_launch", "a launch on empty tensors writes nothing", &empty_launch},
+      {"queue", "unknown_kind", "a kind of queue that the driver does not know is refused", &unknown_kind},
       {"queue", "rebinding", "a kernel serves other memory, inputs and scalars as well as its first", &rebinding},
   };
 }

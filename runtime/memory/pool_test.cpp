@@ -385,7 +385,7 @@ TEST_F(PoolTest, ASegmentWhoseFirstBlockAloneIsFreeStays) {
 TEST_F(PoolTest, BlocksLieAtMultiplesOfTheDevicesAlignment) {
   FakeSource other(64 << 20);
   BlockPool coarse(
-      other, nullptr, [] {}, 4096);
+      other, nullptr, [] { return true; }, 4096);
   std::vector<Block*> blocks;
   SegmentResult failure;
   for (std::uint64_t bytes : {1u, 100u, 1100u, 4097u, 9000u, 70'000u, 700'000u, 100u}) {

@@ -80,8 +80,9 @@ lks_status await(lks_queue& queue, lks_timeline& other, uint64_t value, lks_diag
 
 }  // namespace
 
-lks_status LKS_CALL queue_create(lks_device* device, uint32_t, lks_queue** out, lks_timeline** timeline,
+lks_status LKS_CALL queue_create(lks_device* device, uint32_t kind, lks_queue** out, lks_timeline** timeline,
                                  lks_diag* diag) {
+  if (kind > LKS_QUEUE_TRANSFER) return refuse(diag, LKS_REASON_EXTENSION, -1, "there is no queue of kind %u", kind);
   try {
     *out = new lks_queue(*device);
   } catch (const std::bad_alloc&) {

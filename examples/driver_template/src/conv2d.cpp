@@ -136,10 +136,9 @@ class BackwardFilter : public lks_kernel {
 template <class Kernel, class Attrs>
 lks_status make(const Request& request, Made* made) {
   if (const lks_status status = require_dtypes(request, {LKS_F32, LKS_F64}); status != LKS_OK) return status;
-  const auto* a = request.attrs<Attrs>();
-  if (!a) return refuse_attributes(request);
+  const auto a = request.attrs<Attrs>();
   describe_sums(request);
-  return make_kernel<Kernel>(request, made, Geometry{a->strides, a->padding, a->dilation, a->groups});
+  return make_kernel<Kernel>(request, made, Geometry{a.strides, a.padding, a.dilation, a.groups});
 }
 
 }  // namespace

@@ -97,9 +97,8 @@ lks_status require_indices(const Request& request) {
 
 lks_status make_gather(const Request& request, Made* made) {
   if (const lks_status status = require_indices(request); status != LKS_OK) return status;
-  const auto* attrs = request.attrs<lks_gather_attrs>();
-  if (!attrs) return refuse_attributes(request);
-  return make_kernel<Gather>(request, made, attrs->axis);
+  const auto attrs = request.attrs<lks_gather_attrs>();
+  return make_kernel<Gather>(request, made, attrs.axis);
 }
 
 lks_status make_scatter_add(const Request& request, Made* made) {
@@ -107,8 +106,7 @@ lks_status make_scatter_add(const Request& request, Made* made) {
   if (const lks_status status = require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32, LKS_I64}); status != LKS_OK) {
     return status;
   }
-  const auto* attrs = request.attrs<lks_scatter_add_attrs>();
-  if (!attrs) return refuse_attributes(request);
+  const auto attrs = request.attrs<lks_scatter_add_attrs>();
   describe_sums(request);
-  return make_kernel<ScatterAdd>(request, made, *attrs);
+  return make_kernel<ScatterAdd>(request, made, attrs);
 }

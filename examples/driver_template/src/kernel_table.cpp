@@ -216,11 +216,6 @@ lks_status require_dtypes(const Request& request, std::initializer_list<lks_dtyp
   return LKS_OK;
 }
 
-lks_status refuse_attributes(const Request& request) {
-  return refuse(request.diag, LKS_REASON_ATTRIBUTE, -1, "%s: its attributes have %u bytes", request.desc.op_name,
-                request.desc.attrs_size);
-}
-
 void describe_sums(const Request& request) {
   request.info.accumulate_dtype = request.input(0).dtype;
   request.info.order = LKS_ORDER_BLOCKED;

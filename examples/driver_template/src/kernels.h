@@ -4,6 +4,8 @@
 #include <lockstep/driver.h>
 #include <lockstep/driver_ops.h>
 
+#include <cstddef>
+#include <cstring>
 #include <initializer_list>
 #include <memory>
 
@@ -15,10 +17,13 @@ struct Request {
   lks_diag* diag;
   bool prepare;  // false for a query, which creates no kernel
 
-  // The op's attributes, or nullptr if they are shorter than this driver expects.
+  // The op's attributes. Those of an older host end earlier, those of a newer host later; what is missing is zero.
   template <class Attrs>
-  const Attrs* attrs() const {
-    return desc.attrs_size >= sizeof(Attrs) ? static_cast<const Attrs*>(desc.attrs) : nullptr;
+  Attrs attrs() const {
+    Attrs own{};
+    const std::size_t bytes = desc.attrs_size < sizeof own ? desc.attrs_size : sizeof own;
+    if (bytes > 0) std::memcpy(&own, desc.attrs, bytes);
+    return own;
   }
   // The host's lks_tensor_desc may be larger than this driver's, so arrays of them are not indexed by [].
   const lks_tensor_desc& input(std::uint32_t i) const { return LKS_ELEMENT(lks_tensor_desc, desc.inputs, i); }
@@ -59,7 +64,6 @@ lks_status make_random_bits(const Request& request, Made* made);
 
 // Refuses tensors whose dtype is not in `allowed`. The host then decomposes the op or converts the tensors.
 lks_status require_dtypes(const Request& request, std::initializer_list<lks_dtype> allowed);
-lks_status refuse_attributes(const Request& request);
 
 // Reports in the kernel info how the kernel sums: in the order of docs/lockstep_mode.md, which is the same on all
 // devices.

@@ -117,10 +117,9 @@ lks_status make(const Request& request, Made* made) {
     return status;  // i32 is for the tap indices
   }
   if (request.input(0).dtype == LKS_I32) return refuse(request.diag, LKS_REASON_DTYPE, 0, "no pooling of integers");
-  const auto* a = request.attrs<Attrs>();
-  if (!a) return refuse_attributes(request);
+  const auto a = request.attrs<Attrs>();
   describe_sums(request);
-  return make_kernel<Kernel>(request, made, Windows{a->window, a->strides, a->padding});
+  return make_kernel<Kernel>(request, made, Windows{a.window, a.strides, a.padding});
 }
 
 }  // namespace

@@ -133,19 +133,17 @@ constexpr std::initializer_list<lks_dtype> numbers = {LKS_F32, LKS_F64, LKS_I32,
 
 lks_status make_extreme(const Request& request, Made* made, bool largest) {
   if (const lks_status status = require_dtypes(request, numbers); status != LKS_OK) return status;
-  const auto* attrs = request.attrs<lks_reduce_attrs>();
-  if (!attrs) return refuse_attributes(request);
-  return make_kernel<Extreme>(request, made, *attrs, largest);
+  const auto attrs = request.attrs<lks_reduce_attrs>();
+  return make_kernel<Extreme>(request, made, attrs, largest);
 }
 
 }  // namespace
 
 lks_status make_sum(const Request& request, Made* made) {
   if (const lks_status status = require_dtypes(request, numbers); status != LKS_OK) return status;
-  const auto* attrs = request.attrs<lks_reduce_attrs>();
-  if (!attrs) return refuse_attributes(request);
+  const auto attrs = request.attrs<lks_reduce_attrs>();
   describe_sums(request);
-  return make_kernel<SumOverAxes>(request, made, *attrs);
+  return make_kernel<SumOverAxes>(request, made, attrs);
 }
 
 lks_status make_max(const Request& request, Made* made) { return make_extreme(request, made, true); }
@@ -153,7 +151,6 @@ lks_status make_min(const Request& request, Made* made) { return make_extreme(re
 
 lks_status make_argmax(const Request& request, Made* made) {
   if (const lks_status status = require_dtypes(request, numbers); status != LKS_OK) return status;
-  const auto* attrs = request.attrs<lks_argmax_attrs>();
-  if (!attrs) return refuse_attributes(request);
-  return make_kernel<Argmax>(request, made, attrs->axis);
+  const auto attrs = request.attrs<lks_argmax_attrs>();
+  return make_kernel<Argmax>(request, made, attrs.axis);
 }
