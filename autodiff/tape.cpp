@@ -267,16 +267,14 @@ std::size_t GradientTape::size() const { return impl_->size(); }
 
 // Like PauseObservers, but may be destroyed on another thread: then it ends with the next op of its own thread.
 struct NoGradient::State : ThreadBound {
-  State() : owner_queue(op_observers().returned_queue()), before(op_observers().paused) {
-    op_observers().paused = op_observers().list.size();
-  }
+  State() : owner_queue(op_observers().returned_queue()) { op_observers().begin(pause); }
   ~State() override {
-    if (on_owner_thread()) op_observers().paused = std::min(before, op_observers().list.size());
+    if (on_owner_thread()) op_observers().end(pause);
   }
   bool on_owner_thread() const { return !owner_queue->closed() && op_observers().returned == owner_queue; }
 
   const std::shared_ptr<ReturnedObservers> owner_queue;
-  const std::size_t before;
+  ObserverPause pause;
 };
 
 NoGradient::NoGradient() : state_(std::make_unique<State>()) {}

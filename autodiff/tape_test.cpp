@@ -338,6 +338,50 @@ TEST(TapeOnAnotherThread, SoDoesAPause) {
   EXPECT_EQ(value(tape.gradient(x * hidden, x)), 4.0f);
 }
 
+// The library pauses observers too. A tape that ends then is an older one, and changes nothing for newer ones.
+TEST(PausedTapes, MayEndInAnyOrder) {
+  const Variable x(2.0f, "x");
+  for (const bool stopped : {false, true}) {
+    auto outer = std::make_unique<GradientTape>();
+    const Tensor y = square(x);
+    const NoGradient first;
+    GradientTape inner;
+    {
+      const NoGradient second;
+      if (stopped) outer->stop();
+      outer.reset();
+    }
+    EXPECT_EQ(value(inner.gradient(square(x), x)), 4.0f);
+  }
+  auto outer = std::make_unique<GradientTape>();
+  const Tensor y = square(x);
+  const NoGradient first;
+  GradientTape inner;
+  std::thread([&] { outer.reset(); }).join();
+  Variable z(1.0f, "z");
+  z.assign_add(x);
+  EXPECT_EQ(value(inner.gradient(square(x), x)), 4.0f) << "assign_add pauses tapes, and found the returned one";
+}
+
+TEST(PausedTapes, APauseOutlivesAnOlderOne) {
+  const Variable x(2.0f, "x");
+  GradientTape tape(GradientTape::Options{.persistent = true});
+  auto older = std::make_unique<NoGradient>();
+  auto newer = std::make_unique<NoGradient>();
+  older.reset();
+  EXPECT_EQ(error_of([&] { tape.gradient(square(x), x); })->id(), ErrorId::unconnected);
+  newer.reset();
+  EXPECT_EQ(value(tape.gradient(square(x), x)), 4.0f);
+
+  auto returned = std::make_unique<NoGradient>();
+  std::thread([&] { returned.reset(); }).join();
+  {
+    const NoGradient here;
+    EXPECT_EQ(error_of([&] { tape.gradient(square(x), x); })->id(), ErrorId::unconnected);
+  }
+  EXPECT_EQ(value(tape.gradient(square(x), x)), 4.0f);
+}
+
 TEST(TapeOnAnotherThread, CannotBeStopped) {
   GradientTape tape;
   std::optional<Error> error;

@@ -30,6 +30,8 @@ double label_at(const std::byte* bytes, DType t, std::size_t i) {
     case DType::i32: return reinterpret_cast<const std::int32_t*>(bytes)[i];
     case DType::f32: return static_cast<double>(reinterpret_cast<const float*>(bytes)[i]);
     case DType::f64: return reinterpret_cast<const double*>(bytes)[i];
+    case DType::f16: return static_cast<double>(static_cast<float>(reinterpret_cast<const Half*>(bytes)[i]));
+    case DType::bf16: return static_cast<double>(static_cast<float>(reinterpret_cast<const BFloat16*>(bytes)[i]));
     default: return static_cast<double>(reinterpret_cast<const std::int64_t*>(bytes)[i]);
   }
 }
@@ -55,8 +57,7 @@ std::string text_of(double number) {
 
 // With a label far outside [0, 1] the loss can fall without bound, and training follows it.
 void check_binary_labels(const data::Dataset& data, const std::string& loss, const char* op, CallSite where) {
-  const DType dtype = data.labels().dtype;
-  if (!is_integer(dtype) && dtype != DType::f32 && dtype != DType::f64) return;
+  if (data.labels().dtype == DType::boolean) return;
   for_each_label(data, [&](double value, std::size_t example) {
     if (value >= 0 && value <= 1) return;
     raise(ErrorId::index_out_of_range, op,

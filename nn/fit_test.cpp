@@ -327,7 +327,7 @@ TEST_P(FitTest, LabelsOfABinaryLossLieBetween0And1) {
   model.compile(
       {.optimizer = optim::Sgd{}, .loss = losses::BinaryCrossentropy{}, .metrics = {metrics::BinaryAccuracy{}}});
   const auto with_labels = [](const Tensor& labels) { return data::Dataset::from_tensors(ones({4, 2}), labels); };
-  for (DType dtype : {DType::u8, DType::i8, DType::i32, DType::i64, DType::f32, DType::f64}) {
+  for (DType dtype : {DType::u8, DType::i8, DType::i32, DType::i64, DType::f32, DType::f64, DType::f16, DType::bf16}) {
     expect_error(ErrorId::index_out_of_range, "the label of example 2 is 2", [&] {
       model.fit(with_labels(cast(Tensor({0, 1, 2, 1}), dtype)), quiet());
     });
@@ -338,6 +338,10 @@ TEST_P(FitTest, LabelsOfABinaryLossLieBetween0And1) {
   expect_error(ErrorId::index_out_of_range, "the label of example 3 is nan", [&] {
     model.fit(with_labels(Tensor({0.0f, 1.0f, 0.5f, std::nanf("")})), quiet());
   });
+  for (DType dtype : {DType::f16, DType::bf16}) {
+    expect_error(ErrorId::index_out_of_range, "the label of example 0 is nan",
+                 [&] { model.fit(with_labels(cast(full({4}, std::nan("")), dtype)), quiet()); });
+  }
   EXPECT_EQ(model.optimizer().steps(), 0);
   for (DType dtype : {DType::boolean, DType::u8, DType::i64, DType::f32})
     EXPECT_NO_THROW(model.fit(with_labels(cast(Tensor({0, 1, 0, 1}), dtype)), quiet())) << name_of(dtype);

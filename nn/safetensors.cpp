@@ -132,11 +132,18 @@ void check_coverage(const std::string& path, const std::map<std::string, Entry>&
   }
 }
 
-// A parser callback that detects a duplicate key in an object, which would be ambiguous.
-class UniqueKeys {
+// A parser callback that detects a duplicate key in an object, which would be ambiguous, and values that are nested
+// more deeply than the format has them. Those are not built: the parser copies them recursively.
+class HeaderRules {
  public:
-  bool see(Json::parse_event_t event, const Json& parsed) {
+  bool see(int depth, Json::parse_event_t event, const Json& parsed) {
     using Event = Json::parse_event_t;
+    constexpr int deepest = 2;  // the lists of a tensor in the header
+    if (depth > deepest && (event == Event::object_start || event == Event::array_start)) {
+      too_deep_ = true;
+      return false;
+    }
+    if (too_deep_) return true;
     if (event == Event::object_start) open_.emplace_back();
     if (event == Event::object_end && !open_.empty()) open_.pop_back();
     if (event == Event::key && !open_.empty() && !repeated_) {
@@ -146,8 +153,10 @@ class UniqueKeys {
     return true;
   }
   const std::optional<std::string>& repeated() const { return repeated_; }
+  bool too_deep() const { return too_deep_; }
 
  private:
+  bool too_deep_ = false;
   std::vector<std::set<std::string>> open_;
   std::optional<std::string> repeated_;
 };
@@ -161,16 +170,20 @@ Json parse_header(const std::string& path, const MappedFile& file, std::uint64_t
          "give a file in the safetensors format");
   }
   if (file.size() - 8 < header) fail(ErrorId::truncated, path, "ends within its header", "copy or save the file again");
-  UniqueKeys unique;
+  HeaderRules rules;
   const auto* text = reinterpret_cast<const char*>(file.data()) + 8;
   Json json = Json::parse(
       text, text + header,
-      [&](int, Json::parse_event_t event, const Json& parsed) { return unique.see(event, parsed); }, false);
+      [&](int depth, Json::parse_event_t event, const Json& parsed) { return rules.see(depth, event, parsed); }, false);
   if (json.is_discarded() || !json.is_object()) {
     fail(ErrorId::wrong_magic, path, "has no JSON header", "give a file in the safetensors format");
   }
-  if (unique.repeated()) {
-    fail(ErrorId::corrupt, path, "its header names \"" + *unique.repeated() + "\" twice",
+  if (rules.too_deep()) {
+    fail(ErrorId::corrupt, path, "its header is nested more deeply than tensors and their lists",
+         "give a file in the safetensors format");
+  }
+  if (rules.repeated()) {
+    fail(ErrorId::corrupt, path, "its header names \"" + *rules.repeated() + "\" twice",
          "save the file again, with each name once");
   }
   return json;

@@ -239,6 +239,10 @@ std::vector<Damage> damages() {
     return file_of(R"({"t":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},)" + two + offsets + "}}",
                    std::string(8, 'x'));
   };
+  const std::string deep = std::string(200'000, '[') + std::string(200'000, ']');
+  std::string deep_objects;
+  for (int i = 0; i < 50'000; ++i) deep_objects += R"({"a":)";
+  deep_objects += "1" + std::string(50'000, '}');
   return {
       {"Empty", cut, "", "shorter than its header"},
       {"HalfALength", cut, std::string("\x10\0\0", 3), "shorter than its header"},
@@ -248,6 +252,12 @@ std::vector<Damage> damages() {
       {"NotJson", magic, file_of("{\"a\": nonsense"), "no JSON header"},
       {"NoObject", magic, file_of("[1, 2]"), "no JSON header"},
       {"DeepNesting", magic, file_of(std::string(200000, '[')), "no JSON header"},
+      {"DeepShape", corrupt, tensor_file(f32, deep, "[0,4]", 4), "nested more deeply"},
+      {"DeepOffsets", corrupt, tensor_file(f32, "[1]", deep, 4), "nested more deeply"},
+      {"DeepDtype", corrupt, tensor_file(deep, "[1]", "[0,4]", 4), "nested more deeply"},
+      {"DeepObjects", corrupt, tensor_file(deep_objects, "[1]", "[0,4]", 4), "nested more deeply"},
+      {"DeepMetadata", corrupt, file_of(R"({"__metadata__":{"a":)" + deep + "}}"), "nested more deeply"},
+      {"ListInAShape", corrupt, tensor_file(f32, "[[1]]", "[0,4]", 4), "nested more deeply"},
       {"TensorThatIsANumber", corrupt, file_of(R"({"t":3})"), "\"t\""},
       {"NoDtype", corrupt, file_of(R"({"t":{"shape":[],"data_offsets":[0,0]}})"), "has no dtype"},
       {"UnknownDtype", corrupt, tensor_file(R"("F8_E4M3")", "[1]", "[0,1]", 1), "F8_E4M3"},

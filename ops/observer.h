@@ -59,10 +59,18 @@ class ReturnedObservers {
   std::atomic<bool> any_{false}, closed_{false};
 };
 
-/// The observers of a thread, outermost first. Those before index `paused` currently observe nothing.
+/// One pause of a thread. It pauses the observers before index `end`: those that were there when it began.
+struct ObserverPause {
+  ObserverPause* older = nullptr;
+  std::size_t end = 0;
+};
+
+/// The observers of a thread, outermost first. Those before index `paused` currently observe nothing. Observers and
+/// pauses may end in any order.
 struct OpObservers {
   std::vector<OpObserver*> list;
-  std::size_t paused = 0;
+  std::size_t paused = 0;                       // the end of the newest pause
+  ObserverPause* newest = nullptr;              // of the pauses that have not ended; no older one has a larger end
   std::shared_ptr<ReturnedObservers> returned;  // made with the first object that can be returned
 
   ~OpObservers() {
@@ -83,8 +91,23 @@ struct OpObservers {
   void remove(OpObserver* observer) {
     const auto at = std::find(list.begin(), list.end(), observer);
     if (at == list.end()) return;
-    if (static_cast<std::size_t>(at - list.begin()) < paused) --paused;
+    const auto index = static_cast<std::size_t>(at - list.begin());
+    for (ObserverPause* pause = newest; pause; pause = pause->older) {
+      if (index < pause->end) --pause->end;
+    }
     list.erase(at);
+    paused = newest ? newest->end : 0;
+  }
+  void begin(ObserverPause& pause) {
+    pause = {newest, list.size()};
+    newest = &pause;
+    paused = pause.end;
+  }
+  void end(const ObserverPause& pause) {
+    ObserverPause** at = &newest;
+    while (*at != &pause) at = &(*at)->older;
+    *at = pause.older;
+    paused = newest ? newest->end : 0;
   }
 };
 
@@ -97,13 +120,13 @@ inline OpObservers& op_observers() {
 /// are not paused.
 class [[nodiscard]] PauseObservers {
  public:
-  PauseObservers() : before_(op_observers().paused) { op_observers().paused = op_observers().list.size(); }
-  ~PauseObservers() { op_observers().paused = std::min(before_, op_observers().list.size()); }
+  PauseObservers() { op_observers().begin(pause_); }
+  ~PauseObservers() { op_observers().end(pause_); }
   PauseObservers(const PauseObservers&) = delete;
   PauseObservers& operator=(const PauseObservers&) = delete;
 
  private:
-  std::size_t before_;
+  ObserverPause pause_;
 };
 
 }  // namespace lockstep

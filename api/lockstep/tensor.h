@@ -172,8 +172,8 @@ struct Scalar {
     }
   }
 
-  /// False for a number that is known only at launch. A call on abstract tensors uses only its kind; one on tensors with
-  /// elements throws TraceError LS4101.
+  /// False for a number that is known only at launch. A call on abstract tensors uses only its kind; one on tensors
+  /// with elements throws TraceError LS4101.
   constexpr bool is_known() const { return at_launch == 0; }
 
   /// Throws TraceError LS4101 for a number that is known only at launch.
