@@ -209,7 +209,7 @@ Verdict check_forward(const TestCase& t, const Setting& setting) {
   const std::optional<Verdict> trusted =
       verdict_of_trusted(t, setting, results, [&] { return call_on(t, inputs, setting.trusted); });
   if (trusted && !trusted->ok) return *trusted;
-  const Verdict verdict = trusted && !claimed ? *trusted : compare_with_oracle(t, inputs, results, claimed, setting);
+  Verdict verdict = trusted && !claimed ? *trusted : compare_with_oracle(t, inputs, results, claimed, setting);
   if (!verdict.ok) return verdict;
   if (std::string text = changed_input(t, inputs, operands); !text.empty()) return failure(std::move(text));
   const std::string changed = first_difference(results, call_on(t, inputs, setting.device));

@@ -1,11 +1,11 @@
-// The library of every mutant on one correct driver: CMake copies it to a file for each line of mutants.def. The name of the
-// file says which mutant it is. All other code is shared.
+// The library of every mutant on one correct driver: CMake copies it to a file for each line of mutants.def. The name
+// of the file says which mutant it is. All other code is shared.
 #include <dlfcn.h>
 
 #include "lockstep/driver.h"
 
-extern "C" lks_status LKS_CALL lockstep_mutant_entry(const char* file, const lks_host_api* host, const lks_driver_api** out,
-                                                     lks_diag* diag);
+extern "C" lks_status LKS_CALL lockstep_mutant_entry(const char* file, const lks_host_api* host,
+                                                     const lks_driver_api** out, lks_diag* diag);
 
 extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api* host, const lks_driver_api** out,
                                                               lks_diag* diag) {

@@ -18,7 +18,7 @@ using Edge = GuardedMemory::Edge;
 const lks_import_export_group& group_of(Session& s) {
   if (!(s.info.capabilities & LKS_CAP_IMPORT_EXPORT)) throw NotOffered("the driver does not import memory");
   const void* const group = s.api.get_group(s.driver, LKS_CAP_IMPORT_EXPORT);
-  check(group != nullptr, "LKS_CAP_IMPORT_EXPORT is claimed and has no group");
+  if (!group) throw CheckFailed("LKS_CAP_IMPORT_EXPORT is claimed and has no group");
   const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   if (s.info.min_alignment > page) throw NotOffered("buffers are aligned to more than a page of the host");
   return *static_cast<const lks_import_export_group*>(group);
