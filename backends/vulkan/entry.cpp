@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "backends/common/driver_table.h"
+#include "backends/common/queue_kind.h"
 #include "backends/vulkan/kernels/kernel.h"
 #include "backends/vulkan/queue/queue.h"
 #include "backends/vulkan/queue/transfer.h"
