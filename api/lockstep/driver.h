@@ -8,12 +8,11 @@
  *   Versions.   Tables and structs grow only at their end. Every struct that crosses the ABI begins with an
  *               `lks_header`, except the plain structs and the attributes of driver_ops.h, whose size is attrs_size. A
  *               reader accepts any size that covers the fields it needs, and treats a missing tail as zero. Zero always
- *               means the old behaviour; a host that sets an attribute to another value than zero asks with the op_version
- *               that has it. LKS_HAS_FIELD says whether the writer of a struct knew a field. Every table
- *               has the slots of ABI 1.0, and none of these is NULL. A slot that was added later may be absent or NULL;
- *               its comment says what its caller then does. Nobody writes beyond the size of another's struct.
- *               An extension of unknown type is ignored if its type has the bit LKS_MAY_SKIP; otherwise a kernel
- *               description that carries it is refused.
+ *               means the old behaviour; for another value of an attribute, a host asks with the op_version that has it.
+ *               LKS_HAS_FIELD says whether the writer of a struct knew a field. Every table has the slots of ABI 1.0,
+ *               none of them NULL. A slot that was added later may be absent or NULL; its comment says what its
+ *               caller then does. Nobody writes beyond the size of another's struct. An extension of unknown type is
+ *               ignored if its type has the bit LKS_MAY_SKIP; otherwise a kernel description that has it is refused.
  *   Arrays.     In an array of structs with headers, every element has the size that the first one's header says, a
  *               multiple of 8. LKS_ELEMENT finds an element by it; [] would use the reader's own size. The plain
  *               structs never change, so their arrays are indexed as usual: lks_heap, lks_instr, lks_function,

@@ -115,7 +115,11 @@ TEST_F(CommandLine, FindsItsDriversWhenAShellFindsItInThePath) {
   const Result r =
       run_command("cd " + folder_.string() + " && PATH=" + fs::path(LOCKSTEP_PROGRAM).parent_path().string() +
                   ":$PATH lockstep devices --json");
-  EXPECT_EQ(r.out, run("devices --json").out) << r.err;
+  std::vector<std::string> ids;
+  for (const Json& d : Json::parse(r.out)) {
+    if (d["available"].get<bool>()) ids.push_back(d["id"]);
+  }
+  EXPECT_EQ(ids, available_devices()) << r.err;
 }
 
 TEST_F(CommandLine, WhyNamesEveryLibraryAndFolder) {

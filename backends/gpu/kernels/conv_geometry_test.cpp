@@ -29,9 +29,11 @@ class Request {
     desc_.input_count = 2;
     desc_.outputs = tensors_.data() + 2;
     desc_.output_count = 1;
-    desc_.attrs = pass == ConvPass::forward          ? static_cast<const void*>(&set_attributes(forward_))
-                  : pass == ConvPass::backward_input ? static_cast<const void*>(&set_attributes(backward_input_))
-                                                     : static_cast<const void*>(&set_attributes(backward_filter_));
+    switch (pass) {
+      case ConvPass::forward: set_attributes(forward_); break;
+      case ConvPass::backward_input: set_attributes(backward_input_); break;
+      case ConvPass::backward_filter: set_attributes(backward_filter_); break;
+    }
   }
 
   common::KernelRequest get() { return {api_, desc_, info_, &diag_}; }
@@ -44,12 +46,13 @@ class Request {
   }
 
   template <class Attrs>
-  Attrs& set_attributes(Attrs& a) {
+  void set_attributes(Attrs& a) {
     a.strides = {2, {2, 1}};
     a.dilation = {2, {1, 1}};
     a.padding = {4, {1, 0, 0, 0}};
     a.groups = 2;
-    return a;
+    desc_.attrs = &a;
+    desc_.attrs_size = sizeof a;
   }
 
   lks_host_api api_{};
