@@ -181,6 +181,8 @@ Tensor to_tensor(const RefArray& values, Device device, Layout layout) {
     case Layout::offset: return with_offset(values, 3, device);
     case Layout::eight_bytes_in:
       return with_offset(values, 8 / static_cast<std::int64_t>(size_of(values.dtype)), device);
+    case Layout::sixteen_bytes_in:
+      return with_offset(values, 16 / static_cast<std::int64_t>(size_of(values.dtype)), device);
     case Layout::broadcast:
     case Layout::broadcast_first:
     case Layout::broadcast_middle: return broadcast_along(values, *shared_dimension(values.shape, layout), device);

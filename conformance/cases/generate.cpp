@@ -177,7 +177,9 @@ void add_uneven_layouts(Collector& out, const OpDef& op, const std::vector<Base>
 void add_whole_vectors(Collector& out, const OpDef& op, const std::vector<Base>& bases) {
   const auto c = with_equal_extents(op, bases, {64, 32, 16, 8});
   if (!c) return;
-  for (Layout layout : {Layout::offset, Layout::eight_bytes_in, Layout::dense}) out.add("forward", *c, true, layout);
+  for (Layout layout : {Layout::offset, Layout::eight_bytes_in, Layout::sixteen_bytes_in, Layout::dense}) {
+    out.add("forward", *c, true, layout);
+  }
 }
 
 // Pointwise programs in which an operand is repeated along rows of whole vectors, or along whole vectors of rows: one

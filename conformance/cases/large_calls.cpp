@@ -213,6 +213,52 @@ void add_lines(Collector& out, const OpDef& op, const std::vector<Base>& bases) 
   }
 }
 
+// Values for which the trusted device's result is the only right one, and shows most.
+Values clear_values(const OpDef& op, const OpCase& c) {
+  const Values values = chooses(op, c)                      ? Values::extremes
+                        : op.error_class != ErrorClass::sum ? Values::drawn
+                        : divides_sums(op)                  ? Values::counted
+                                                            : Values::exact;
+  return applies(values, op, c) ? values : Values::drawn;
+}
+
+// Lines along the last dimension of whole vectors, and long ones with gaps behind them.
+void add_dense_and_padded_lines(Collector& out, const OpDef& op, const std::vector<Base>& bases) {
+  struct Line {
+    std::int64_t extent;
+    Layout layout;
+  };
+  for (const Base& base : bases) {
+    const auto g = group_of_line(op, base);
+    const Shape& x = base.call.inputs[0].shape;
+    if (!g || x.rank() != 2 || base.groups[*g].dims[0].dim != 1) continue;
+    for (const auto& [extent, layout] :
+         {Line{64, Layout::dense}, Line{1024, Layout::dense}, Line{1031, Layout::padded_rows}}) {
+      Extents extents(base.groups.size(), 9);
+      extents[*g] = extent;
+      const auto c = resized(op, base.call, base.groups, extents);
+      if (!c) continue;
+      out.add("beside", c, layout, clear_values(op, *c));
+    }
+    return;
+  }
+}
+
+// Windows that overlap and are padded, on channels of many whole vectors.
+void add_pooled_channels(Collector& out, const OpDef& op, const std::vector<Base>& bases) {
+  for (const Base& base : bases) {
+    Extents extents = base.extents();
+    for (std::size_t g = 0; g < extents.size(); ++g) {
+      const bool channels = std::any_of(base.groups[g].dims.begin(), base.groups[g].dims.end(),
+                                        [](const auto& d) { return d.input == 0 && d.dim == 3; });
+      if (channels) extents[g] = extents[g] == 16 ? 64 : 0;
+    }
+    if (extents == base.extents() || std::count(extents.begin(), extents.end(), 0) > 0) continue;
+    const auto c = resized(op, base.call, base.groups, extents);
+    out.add("forward", c, Layout::dense, Values::drawn);
+  }
+}
+
 // Sums of many terms that have many results. Unless `thorough`, with one kind of values.
 void add_wide_sums(Collector& out, const OpDef& op, const Base& base, bool thorough) {
   constexpr std::int64_t line = 1025, max_others = 80, min_terms = 256, min_results = 16;
@@ -334,6 +380,8 @@ std::vector<TestCase> large_call_cases(const OpDef& op, MathMode mode, const Amo
       for (const Base* base : unlike_bases(op, bases)) add_wide_sums(out, op, *base, main);
     }
     add_rows(out, op, mode, bases, main, choice);
+    if (!op.pointwise()) add_dense_and_padded_lines(out, op, bases);
+    if (op.name.find("pool2d") != std::string::npos) add_pooled_channels(out, op, bases);
     if (!strict) {
       if (op.error_class == ErrorClass::exact && !op.pointwise()) add_lines(out, op, bases);
       if (amount.alone && (main || op.name == "random_bits")) add_huge(out, op, bases, true);

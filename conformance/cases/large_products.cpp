@@ -1,8 +1,10 @@
 // Products with several large extents.
 #include <algorithm>
+#include <array>
 #include <compare>
 #include <functional>
 #include <set>
+#include <utility>
 
 #include "conformance/cases/extents.h"
 #include "conformance/cases/inferred_outputs.h"
@@ -106,25 +108,35 @@ void add_whole_blocks(Collector& out, const OpDef& op, MathMode mode, const Base
   }
 }
 
-// Batches, in one or two dimensions, of matrices of several blocks.
-std::optional<OpCase> batches(const OpDef& op, const std::vector<Base>& bases, int rank) {
+// Some extents are whole blocks and others are not: a kernel that leaves out the checks of whole extents may leave out
+// one too many.
+void add_partly_whole_blocks(Collector& out, const OpDef& op, MathMode mode, const Base& base) {
+  for (const Extents& extents : {Extents{128, 67, 128}, {128, 64, 131}, {131, 64, 128}}) {
+    add_with_wide_values(out, op, mode, resized(op, base.call, base.groups, extents), Layout::dense, true);
+  }
+}
+
+using Sides = std::array<std::int64_t, 3>;  // m, k, n
+
+// Batches, in one or two dimensions, of matrices with these sides.
+std::optional<OpCase> batches(const OpDef& op, const std::vector<Base>& bases, int rank, const Sides& sides) {
   const auto base =
       std::find_if(bases.begin(), bases.end(), [&](const Base& b) { return largest_rank(b.call) == rank; });
   if (base == bases.end()) return std::nullopt;
-  constexpr std::int64_t sides[] = {67, 70, 131};
   Extents extents;
   std::size_t side = 0;
   std::int64_t batch = rank == 3 ? 5 : 2;
   for (const ExtentGroup& group : base->groups) {
     const bool is_batch =
         std::all_of(group.dims.begin(), group.dims.end(), [&](const auto& d) { return d.dim < rank - 2; });
-    extents.push_back(is_batch ? batch++ : sides[side++ % std::size(sides)]);
+    extents.push_back(is_batch ? batch++ : sides[side++ % sides.size()]);
   }
   return resized(op, base->call, base->groups, extents);
 }
 
 void add_batches(Collector& out, const OpDef& op, MathMode mode, const std::vector<Base>& bases) {
-  const auto line = batches(op, bases, 3), plane = batches(op, bases, 4);
+  constexpr Sides several_blocks = {67, 70, 131};
+  const auto line = batches(op, bases, 3, several_blocks), plane = batches(op, bases, 4, several_blocks);
   add_with_wide_values(out, op, mode, line, Layout::dense, false);
   add_with_wide_values(out, op, mode, line, Layout::last_two_swapped, true);
   // One operand is transposed and the other one is dense, as in attention and in gradients.
@@ -139,6 +151,17 @@ void add_batches(Collector& out, const OpDef& op, MathMode mode, const std::vect
   for (const Layout layout : {Layout::first_two_swapped, Layout::middles_swapped}) {
     add_with_wide_values(out, op, mode, plane, layout, true);
   }
+}
+
+// A vector for each matrix, as in attention with one query; and matrices of whole blocks.
+void add_batched_vectors(Collector& out, const OpDef& op, MathMode mode, const std::vector<Base>& bases) {
+  for (const Sides& sides : {Sides{1, 67, 70}, Sides{67, 70, 1}}) {
+    const auto c = batches(op, bases, 3, sides);
+    for (const Layout layout : {Layout::dense, mixed_layout(Layout::dense, Layout::last_two_swapped)}) {
+      add_with_wide_values(out, op, mode, c, layout, true);
+    }
+  }
+  add_with_wide_values(out, op, mode, batches(op, bases, 3, {64, 64, 64}), Layout::dense, true);
 }
 
 // Whether some number of the attribute is above 1.
@@ -162,8 +185,9 @@ std::optional<OpCase> with_channels(const OpDef& op, const Base& base, std::int6
     first = first && !counts_channels;
   }
   auto c = resized(op, base.call, base.groups, extents);
-  const auto changed = [&](std::size_t i) { return c->inputs[i].shape[3] != base.call.inputs[i].shape[3]; };
-  if (!c || !(changed(0) || changed(1))) return std::nullopt;
+  const auto differ = [&](std::size_t i, int d) { return c->inputs[i].shape[d] != base.call.inputs[i].shape[d]; };
+  const bool other_filters = op.name != "conv2d_backward_filter" && c && differ(1, 0);
+  if (!c || !(differ(0, 3) || differ(1, 3) || other_filters)) return std::nullopt;
   return steps_of(op, *c) <= 6 * slow_steps ? c : std::nullopt;  // steps_of is far too high here
 }
 
@@ -193,7 +217,7 @@ double products_of(const OpDef& op, const OpCase& c) {
 // channel is a group of its own.
 struct ConvKind {
   enum class Window : std::uint8_t { three_by_three, one_by_one, other };
-  bool grouped, strided, dilated;
+  bool grouped = false, strided = false, dilated = false;
   Window window = Window::three_by_three;
   bool padded_unequally = false;
   auto operator<=>(const ConvKind&) const = default;
@@ -229,7 +253,7 @@ void add_channels(Collector& out, const OpDef& op, MathMode mode, const std::vec
     for (const Base& base : bases) {
       const ConvKind kind = kind_of(op, base.call);
       const std::int64_t pixels = pixels_of(op, base.call), copies = (several_blocks + pixels - 1) / pixels;
-      if (seen.count(kind) || (copies > 1 && !enlarged) || (!main && kind.dilated)) continue;
+      if (seen.count(kind) || (copies > 1 && !enlarged)) continue;
       const auto add = [&](std::int64_t channels, std::int64_t filters, bool few) {
         const auto c = with_channels(op, base, channels, filters, copies);
         return add_with_wide_values(out, op, mode, c, Layout::dense, few);
@@ -237,7 +261,13 @@ void add_channels(Collector& out, const OpDef& op, MathMode mode, const std::vec
       if (seen_without_details.count(kind.without_details())) {
         const auto c = with_channels(op, base, 72, 80, copies);
         if (!c || products_of(op, *c) > max_products) continue;
-        if (add_with_wide_values(out, op, mode, c, Layout::dense, true)) seen.insert(kind);
+        if (!add_with_wide_values(out, op, mode, c, Layout::dense, true)) continue;
+        seen.insert(kind);
+        // Windows of one pixel: an image is a matrix if it lies dense.
+        if (kind != ConvKind{.window = ConvKind::Window::one_by_one}) continue;
+        for (const Layout layout : {Layout::padded_rows, Layout::cropped}) {
+          add_with_wide_values(out, op, mode, c, layout, true);
+        }
         continue;
       }
       if (!add(72, 80, !main)) continue;
@@ -248,14 +278,39 @@ void add_channels(Collector& out, const OpDef& op, MathMode mode, const std::vec
       // Whole blocks.
       add(64, 64, true);
       add(128, 64, true);
+      // Whole blocks of filters on channels that fill no vector.
+      add(3, 64, true);
+      add(67, 64, true);
       const auto c = with_channels(op, base, 72, 80, copies);
       // Images that are stored with channels second, and images and filters that lie in unlike orders.
       for (const Layout layout :
            {Layout::channels_second, Layout::padded_rows, mixed_layout(Layout::padded_rows, Layout::transposed)}) {
         if (main || layout == Layout::channels_second) add_with_wide_values(out, op, mode, c, layout, true);
       }
-      if (main) add_special_values(out, op, c);
+      add_special_values(out, op, c);
     }
+  }
+}
+
+// Images of several tiles of 16 x 16 pixels, with many channels.
+void add_large_images(Collector& out, const OpDef& op, MathMode mode, const std::vector<Base>& bases) {
+  std::set<ConvKind> seen;
+  for (const Base& base : bases) {
+    const ConvKind kind = kind_of(op, base.call);
+    if (kind.without_details() != kind || kind.strided || kind.dilated || seen.count(kind)) continue;
+    const auto enough = with_channels(op, base, 24, 24, 1);
+    if (!enough) continue;
+    Base large{*enough, extent_groups(op, *enough)};
+    Extents extents;
+    std::int64_t side = 35;
+    for (const ExtentGroup& group : large.groups) {
+      const bool pixels = std::any_of(group.dims.begin(), group.dims.end(),
+                                      [](const auto& d) { return d.input == 0 && (d.dim == 1 || d.dim == 2); });
+      extents.push_back(pixels ? std::exchange(side, side + 2) : group.extent);
+    }
+    const auto c = resized(op, large.call, large.groups, extents);
+    if (!c || side == 35 || products_of(op, *c) > 3e7) continue;
+    if (add_with_wide_values(out, op, mode, c, Layout::dense, true)) seen.insert(kind);
   }
 }
 
@@ -297,12 +352,17 @@ void add_products(Collector& out, const OpDef& op, MathMode mode, const std::vec
   if (is_matmul) {
     add_strided_cubes(out, op, mode, bases[0], main);
     add_whole_blocks(out, op, mode, bases[0]);
+    add_partly_whole_blocks(out, op, mode, bases[0]);
     add_long_sums(out, op, mode, bases[0]);
     add_batches(out, op, mode, bases);
+    add_batched_vectors(out, op, mode, bases);
     add_half_transposed(out, op, mode, bases[0]);
     add_vectors(out, op, mode, bases[0]);
   }
-  if (op.name.starts_with("conv2d")) add_channels(out, op, mode, bases, main);
+  if (op.name.starts_with("conv2d")) {
+    add_channels(out, op, mode, bases, main);
+    if (main) add_large_images(out, op, mode, bases);
+  }
   if (op.name == "conv2d" && main) add_biases(out, op, mode, bases);
   const bool few = !main || mode != MathMode::strict;
   if (!few || is_matmul) add_slabs(out, op, mode, bases[0], few);

@@ -54,6 +54,7 @@ const char* single_name(Layout layout) {
     case Layout::broadcast_middle: return "broadcast_middle";
     case Layout::middles_swapped: return "middles_swapped";
     case Layout::eight_bytes_in: return "eight_bytes_in";
+    case Layout::sixteen_bytes_in: return "sixteen_bytes_in";
     case Layout::first_alone: return "first_alone";
     case Layout::last_alone: return "last_alone";
     default: return "dense";

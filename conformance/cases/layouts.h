@@ -33,6 +33,7 @@ enum class Layout : std::uint16_t {
   broadcast_middle,   // stride 0 along a dimension between the first and the last
   middles_swapped,    // of four dimensions or more, the second and third are stored in swapped order: attention heads
   eight_bytes_in,     // dense, eight bytes behind the beginning of a block: at no multiple of 16
+  sixteen_bytes_in,   // the same sixteen bytes behind: at no multiple of 32
   first_alone,        // the first tensor is `sliced`, all others are dense
   last_alone,         // the last tensor is `sliced`, all others are dense
   mixed = 64          // from here on, each operand has another layout: see mixed_layout
@@ -58,8 +59,8 @@ inline constexpr Layout layouts[] = {Layout::dense,
                                      Layout::broadcast_first,
                                      Layout::broadcast_middle};
 /// Layouts that only certain calls get; they are never chosen at random.
-inline constexpr Layout chosen_layouts[] = {Layout::middles_swapped, Layout::eight_bytes_in, Layout::first_alone,
-                                            Layout::last_alone};
+inline constexpr Layout chosen_layouts[] = {Layout::middles_swapped, Layout::eight_bytes_in, Layout::sixteen_bytes_in,
+                                            Layout::first_alone, Layout::last_alone};
 
 /// Such as "padded_rows" or "mixed.7".
 std::string name_of(Layout layout);
