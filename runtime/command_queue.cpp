@@ -299,7 +299,7 @@ void CommandQueue::wait_idle() noexcept {
       const std::uint64_t last = newest();
       if (last == 0 || has_failed(last) || try_await(last, status, diag) == Awaited::finished) continue;
       // Nothing is in flight, and reading a failed tensor will report the failure.
-      log(LKS_LOG_WARN, "queue", std::string("a wait for ") + device_name() + " failed: " + diag.what);
+      log_failed_wait(diag);
     }
   } catch (const Error& e) {
     log(LKS_LOG_WARN, "queue", e.what());
@@ -309,8 +309,14 @@ void CommandQueue::wait_idle() noexcept {
 bool CommandQueue::wait_for_device() noexcept {
   const std::uint64_t last = newest();
   if (inline_ || is_done(last)) return true;
-  lks_diag ignored = empty_diag();
-  return api_.timeline_wait(timeline_, last, forever, &ignored) == LKS_OK;
+  lks_diag diag = empty_diag();
+  if (api_.timeline_wait(timeline_, last, forever, &diag) == LKS_OK) return true;
+  if (diag.value == 0) log_failed_wait(diag);  // a driver reports the failure of a wait only once
+  return false;
+}
+
+void CommandQueue::log_failed_wait(const lks_diag& diag) const {
+  log(LKS_LOG_WARN, "queue", std::string("a wait for ") + device_name() + " failed: " + diag.what);
 }
 
 std::size_t CommandQueue::pending() const {

@@ -118,7 +118,8 @@ class CommandQueue {
   /// Waits for all commands without throwing. Failures remain to be reported.
   void wait_idle() noexcept;
   /// Waits until the device works on no command of this queue any more. Finishes none of them: they are not destroyed,
-  /// and a failure is left for the next call that waits. False if the wait itself failed.
+  /// and the failure of a command is left for the next call that waits. False if a command or the wait itself failed:
+  /// what is in flight may then still use its memory.
   [[nodiscard]] bool wait_for_device() noexcept;
   /// Logs failures that were never reported.
   void log_unreported();
@@ -198,6 +199,7 @@ class CommandQueue {
   void await(std::uint64_t value, const CallSite* where) LOCKSTEP_EXCLUDES(mutex_);
   Awaited try_await(std::uint64_t value, lks_status& status, lks_diag& diag) LOCKSTEP_EXCLUDES(mutex_);
   void wait_or_recover() LOCKSTEP_EXCLUDES(mutex_);
+  void log_failed_wait(const lks_diag& diag) const;
   // These are called with the lock held. They move finished commands to `done`, which the caller passes to finish()
   // after it releases the lock: destroying a command may free memory, which takes the allocator's lock.
   void retire_done(Done& done) LOCKSTEP_REQUIRES(mutex_);

@@ -191,6 +191,7 @@ Tensor import_array(const DLTensor& given, bool read_only, const std::shared_ptr
   if (!first) {
     return Tensor::adopt(make_tensor(state, spec.dtype, spec.shape, {.label = op, .where = &where}).detach());
   }
+  check_size(state, spec, {.label = op, .where = &where});  // before all elements are looked at
   std::int64_t strides[max_rank];
   array.strides(spec, strides);
   check_booleans(array, spec, first, strides);

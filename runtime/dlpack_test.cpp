@@ -263,6 +263,15 @@ TEST_P(DLPack, WrongArraysAreRefusedAndFreed) {
   });
 }
 
+// One boolean that is repeated more often than the device has bytes: the size is checked before the elements are.
+TEST_P(DLPack, ArraysThatNoDeviceCanHoldAreRefusedAtOnce) {
+  Versioned array(std::vector<float>{0}, {1});
+  array.array().dtype = dlpack_type(DType::boolean);
+  array.shape[0] = std::int64_t{1} << 50;
+  array.strides[0] = 0;
+  EXPECT_THROW(from_dlpack(&array.managed), OutOfMemoryError);
+}
+
 TEST_P(DLPack, NeverCopyingNeedsADriverThatSharesMemory) {
   Versioned array(std::vector<float>{1, 2}, {2});
   if (shares()) {
