@@ -265,10 +265,8 @@ TEST_P(DLPack, WrongArraysAreRefusedAndFreed) {
 
 // One boolean that is repeated more often than the device has bytes: the size is checked before the elements are.
 TEST_P(DLPack, ArraysThatNoDeviceCanHoldAreRefusedAtOnce) {
-  Versioned array(std::vector<float>{0}, {1});
+  Versioned array(std::vector<float>{0}, {std::int64_t{1} << 50}, {0});
   array.array().dtype = dlpack_type(DType::boolean);
-  array.shape[0] = std::int64_t{1} << 50;
-  array.strides[0] = 0;
   EXPECT_THROW(from_dlpack(&array.managed), OutOfMemoryError);
 }
 
