@@ -90,9 +90,7 @@ std::vector<ExtentGroup::Dimension> free_dimensions(const OpCase& c, const std::
     if (c.inputs[i].absent || c.inputs[i].scalar) continue;
     for (int d = 0; d < c.inputs[i].shape.rank(); ++d) {
       if (c.inputs[i].shape[d] != extent || (i == but.input && d == but.dim)) continue;
-      const bool taken = std::any_of(groups.begin(), groups.end(), [&](const ExtentGroup& g) {
-        return std::any_of(g.dims.begin(), g.dims.end(), [&](const auto& t) { return t.input == i && t.dim == d; });
-      });
+      const bool taken = std::any_of(groups.begin(), groups.end(), [&](const ExtentGroup& g) { return g.has(i, d); });
       if (!taken) free.push_back({i, d});
     }
   }
@@ -139,6 +137,10 @@ std::vector<std::int64_t> attribute_numbers(const OpDef& op, const OpCase& c, st
     if (field.storage == AttrField::Storage::list) return numbers_at(field, attrs.data());
   }
   return {};
+}
+
+bool ExtentGroup::has(std::size_t input, int dim) const {
+  return std::any_of(dims.begin(), dims.end(), [&](const Dimension& d) { return d.input == input && d.dim == dim; });
 }
 
 std::vector<ExtentGroup> extent_groups(const OpDef& op, const OpCase& c) {

@@ -20,6 +20,8 @@ struct ExtentGroup {
   std::int64_t extent = 0;
   std::vector<Dimension> dims;
   std::vector<std::size_t> attributes;  // byte offsets in the attribute struct
+
+  bool has(std::size_t input, int dim) const;
 };
 
 /// The groups of a case that can grow. The other dimensions are fixed, for example by attributes.

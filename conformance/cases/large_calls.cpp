@@ -125,18 +125,24 @@ bool chooses(const OpDef& op, const OpCase& c) {
   return op.error_class == ErrorClass::exact && has_one_result_per_line(t) && line_length(t, c.inputs[0].shape) > 1;
 }
 
+// Values for which the trusted device's result is the only right one, and shows most.
+Values clear_values(const OpDef& op, const OpCase& c) {
+  if (chooses(op, c)) return applies(Values::extremes, op, c) ? Values::extremes : Values::drawn;
+  if (op.error_class != ErrorClass::sum) return Values::drawn;
+  if (divides_sums(op) && applies(Values::counted, op, c)) return Values::counted;
+  return applies(Values::exact, op, c) ? Values::exact : Values::drawn;
+}
+
 // Huge extents of the first base that can have them; if `few`, one extent of cheap ops only.
 void add_huge(Collector& out, const OpDef& op, const std::vector<Base>& bases, bool few) {
   if (few && !is_cheap(op)) return;
-  const bool sums = op.error_class == ErrorClass::sum;
   for (const Base& base : bases) {
     bool found = false;
     for (std::size_t g = 0; g < base.groups.size() && !(few && found); ++g) {
       const auto c = huge(op, base, g);
       if (!c) continue;
       found = true;
-      const Values values = sums ? Values::exact : chooses(op, *c) ? Values::extremes : Values::drawn;
-      out.add("beside", c, Layout::dense, applies(values, op, *c) ? values : Values::drawn);
+      out.add("beside", c, Layout::dense, clear_values(op, *c));
     }
     if (found || op.pointwise()) return;
   }
@@ -213,15 +219,6 @@ void add_lines(Collector& out, const OpDef& op, const std::vector<Base>& bases) 
   }
 }
 
-// Values for which the trusted device's result is the only right one, and shows most.
-Values clear_values(const OpDef& op, const OpCase& c) {
-  const Values values = chooses(op, c)                      ? Values::extremes
-                        : op.error_class != ErrorClass::sum ? Values::drawn
-                        : divides_sums(op)                  ? Values::counted
-                                                            : Values::exact;
-  return applies(values, op, c) ? values : Values::drawn;
-}
-
 // Lines along the last dimension of whole vectors, and long ones with gaps behind them.
 void add_dense_and_padded_lines(Collector& out, const OpDef& op, const std::vector<Base>& bases) {
   struct Line {
@@ -249,9 +246,7 @@ void add_pooled_channels(Collector& out, const OpDef& op, const std::vector<Base
   for (const Base& base : bases) {
     Extents extents = base.extents();
     for (std::size_t g = 0; g < extents.size(); ++g) {
-      const bool channels = std::any_of(base.groups[g].dims.begin(), base.groups[g].dims.end(),
-                                        [](const auto& d) { return d.input == 0 && d.dim == 3; });
-      if (channels) extents[g] = extents[g] == 16 ? 64 : 0;
+      if (base.groups[g].has(0, 3)) extents[g] = extents[g] == 16 ? 64 : 0;
     }
     if (extents == base.extents() || std::count(extents.begin(), extents.end(), 0) > 0) continue;
     const auto c = resized(op, base.call, base.groups, extents);

@@ -170,6 +170,15 @@ bool has_above_one(const OpDef& op, const OpCase& c, const char* attribute) {
   return std::any_of(numbers.begin(), numbers.end(), [](std::int64_t v) { return v > 1; });
 }
 
+// The operands of a convolution, whether they are its inputs or its result.
+Shape filters_of(const OpDef& op, const OpCase& c) {
+  return op.name == "conv2d_backward_filter" ? (*infer_outputs(op, c))[0].shape : c.inputs[1].shape;
+}
+Shape results_of(const OpDef& op, const OpCase& c) {
+  if (op.name == "conv2d") return (*infer_outputs(op, c))[0].shape;
+  return c.inputs[op.name == "conv2d_backward_filter" ? 1 : 0].shape;
+}
+
 // A convolution with so many channels and filters, and `copies` times as many images; its other extents are those of
 // its own case. nullopt if neither channels nor filters can change.
 std::optional<OpCase> with_channels(const OpDef& op, const Base& base, std::int64_t channels, std::int64_t filters,
@@ -177,17 +186,15 @@ std::optional<OpCase> with_channels(const OpDef& op, const Base& base, std::int6
   Extents extents;
   bool first = true;
   for (const ExtentGroup& group : base.groups) {
-    const auto has = [&](auto&& holds) { return std::any_of(group.dims.begin(), group.dims.end(), holds); };
-    const bool images = has([](const auto& d) { return d.input == 0 && d.dim == 0; });
-    const bool counts_channels =
-        !images && has([](const auto& d) { return d.dim == 3 || (d.input > 0 && d.dim == 0); });
+    const bool images = group.has(0, 0);
+    const bool counts_channels = !images && std::any_of(group.dims.begin(), group.dims.end(), [](const auto& d) {
+      return d.dim == 3 || (d.input > 0 && d.dim == 0);
+    });
     extents.push_back(images ? copies * group.extent : !counts_channels ? group.extent : first ? channels : filters);
     first = first && !counts_channels;
   }
   auto c = resized(op, base.call, base.groups, extents);
-  const auto differ = [&](std::size_t i, int d) { return c->inputs[i].shape[d] != base.call.inputs[i].shape[d]; };
-  const bool other_filters = op.name != "conv2d_backward_filter" && c && differ(1, 0);
-  if (!c || !(differ(0, 3) || differ(1, 3) || other_filters)) return std::nullopt;
+  if (!c || filters_of(op, *c) == filters_of(op, base.call)) return std::nullopt;
   return steps_of(op, *c) <= 6 * slow_steps ? c : std::nullopt;  // steps_of is far too high here
 }
 
@@ -196,15 +203,6 @@ std::int64_t pixels_of(const OpDef& op, const OpCase& c) {
   const auto pixels = [](const Shape& s) { return s[0] * s[1] * s[2]; };
   const Shape other = op.name == "conv2d_backward_filter" ? c.inputs[1].shape : (*infer_outputs(op, c))[0].shape;
   return std::min(pixels(c.inputs[0].shape), pixels(other));
-}
-
-// The operands of a convolution, whether they are its inputs or its result.
-Shape filters_of(const OpDef& op, const OpCase& c) {
-  return op.name == "conv2d_backward_filter" ? (*infer_outputs(op, c))[0].shape : c.inputs[1].shape;
-}
-Shape results_of(const OpDef& op, const OpCase& c) {
-  if (op.name == "conv2d") return (*infer_outputs(op, c))[0].shape;
-  return c.inputs[op.name == "conv2d_backward_filter" ? 1 : 0].shape;
 }
 
 // The number of multiplications of a convolution, or of its gradient.
@@ -297,15 +295,14 @@ void add_large_images(Collector& out, const OpDef& op, MathMode mode, const std:
   std::set<ConvKind> seen;
   for (const Base& base : bases) {
     const ConvKind kind = kind_of(op, base.call);
-    if (kind.without_details() != kind || kind.strided || kind.dilated || seen.count(kind)) continue;
+    if (kind != ConvKind{.grouped = kind.grouped} || seen.count(kind)) continue;
     const auto enough = with_channels(op, base, 24, 24, 1);
     if (!enough) continue;
     Base large{*enough, extent_groups(op, *enough)};
     Extents extents;
     std::int64_t side = 35;
     for (const ExtentGroup& group : large.groups) {
-      const bool pixels = std::any_of(group.dims.begin(), group.dims.end(),
-                                      [](const auto& d) { return d.input == 0 && (d.dim == 1 || d.dim == 2); });
+      const bool pixels = group.has(0, 1) || group.has(0, 2);
       extents.push_back(pixels ? std::exchange(side, side + 2) : group.extent);
     }
     const auto c = resized(op, large.call, large.groups, extents);
