@@ -65,12 +65,13 @@ class CommandLine : public testing::Test {
   }
 
   /// The ids of the devices that are available here.
-  std::vector<std::string> available_devices() const {
+  std::vector<std::string> available_devices() const { return available_in(run("devices --json")); }
+  static std::vector<std::string> available_in(const Result& devices) {
     std::vector<std::string> ids;
-    for (const Json& d : Json::parse(run("devices --json").out)) {
+    for (const Json& d : Json::parse(devices.out)) {
       if (d["available"].get<bool>()) ids.push_back(d["id"]);
     }
-    EXPECT_FALSE(ids.empty());
+    EXPECT_FALSE(ids.empty()) << devices.err;
     return ids;
   }
 
@@ -115,11 +116,7 @@ TEST_F(CommandLine, FindsItsDriversWhenAShellFindsItInThePath) {
   const Result r =
       run_command("cd " + folder_.string() + " && PATH=" + fs::path(LOCKSTEP_PROGRAM).parent_path().string() +
                   ":$PATH lockstep devices --json");
-  std::vector<std::string> ids;
-  for (const Json& d : Json::parse(r.out)) {
-    if (d["available"].get<bool>()) ids.push_back(d["id"]);
-  }
-  EXPECT_EQ(ids, available_devices()) << r.err;
+  EXPECT_EQ(available_in(r), available_devices());
 }
 
 TEST_F(CommandLine, WhyNamesEveryLibraryAndFolder) {
