@@ -32,12 +32,18 @@ struct Exported {
   std::int64_t strides[max_rank] = {};
 };
 
+std::uint64_t flags_of(const HostView& view) {
+  if (view.is_copy()) return dlpack::copied_flag;
+  if (view.data()) return dlpack::read_only_flag;
+  return 0;  // without elements nothing is shared
+}
+
 }  // namespace
 
 DLManagedTensorVersioned* to_dlpack(const Tensor& tensor, CopyPolicy copy, CallSite where) {
   auto exported = std::make_unique<Exported<DLManagedTensorVersioned>>(HostView(tensor, copy, where));
   exported->managed.version = {dlpack::major_version, dlpack::minor_version};
-  exported->managed.flags = exported->view.is_copy() ? dlpack::copied_flag : dlpack::read_only_flag;
+  exported->managed.flags = flags_of(exported->view);
   return &exported.release()->managed;
 }
 

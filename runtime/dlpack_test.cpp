@@ -9,6 +9,7 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "lockstep/dlpack_abi.h"
@@ -353,6 +354,17 @@ TEST_P(DLPack, MemoryOfTheProgramIsReadAndReleasedOnce) {
 }
 
 // ---------------------------------------------------------------------------------------------------------------- out
+
+TEST_P(DLPack, EmptyTensorsShareNoMemory) {
+  for (const auto& [copy, flags] :
+       {std::pair{CopyPolicy::if_needed, std::uint64_t{0}}, std::pair{CopyPolicy::never, std::uint64_t{0}},
+        std::pair{CopyPolicy::always, std::uint64_t{dlpack::copied_flag}}}) {
+    DLManagedTensorVersioned* array = to_dlpack(zeros({0, 3}), copy);
+    EXPECT_EQ(array->flags, flags);
+    EXPECT_EQ(array->dl_tensor.shape[1], 3);
+    array->deleter(array);
+  }
+}
 
 TEST_P(DLPack, TensorsBecomeArrays) {
   const Tensor x(std::vector<float>{1, 2, 3, 4, 5, 6}, {2, 3});

@@ -48,7 +48,8 @@ struct HostView::State {
   std::int64_t strides[max_rank] = {};  // in elements
   bool dense = true;
   const void* data = nullptr;
-  HostMemory copy;                       // if the view has a copy
+  bool is_copy = false;                  // a copy was asked for or needed
+  HostMemory copy;                       // if it is one and has elements
   TensorRef shared;                      // else the tensor that is mapped
   std::optional<TensorMapping> mapping;  // ends before `shared` does
 
@@ -66,6 +67,7 @@ struct HostView::State {
     // A view of few elements may stand for more than fit into memory, as its dense copy on the device must.
     if (!impl.dense) check_size(*impl.device, spec, {.label = "HostView", .where = &where});
     const TensorRef source = impl.dense ? TensorRef::share(&impl) : completed_dense_copy(impl, where);
+    is_copy = true;
     copy = allocate_host(impl, static_cast<std::size_t>(spec.bytes()), where);
     read_dense(*source, copy.get(), where);
     data = copy.get();
@@ -82,6 +84,7 @@ HostView::HostView(const Tensor& tensor, CopyPolicy copy, CallSite where) {
   const auto state = std::make_shared<State>();
   state->spec = {impl.dtype, impl.shape};
   fill_dense_strides(impl.shape, state->strides);
+  state->is_copy = copy == CopyPolicy::always;
   if (!impl.shape.is_empty()) {
     if (copy != CopyPolicy::always && impl.device->host_visible()) {
       state->map(impl, where);
@@ -98,7 +101,7 @@ DType HostView::dtype(CallSite where) const { return state_.at(where).spec.dtype
 const Shape& HostView::shape(CallSite where) const { return state_.at(where).spec.shape; }
 const void* HostView::data(CallSite where) const { return state_.at(where).data; }
 bool HostView::is_dense(CallSite where) const { return state_.at(where).dense; }
-bool HostView::is_copy(CallSite where) const { return state_.at(where).copy != nullptr; }
+bool HostView::is_copy(CallSite where) const { return state_.at(where).is_copy; }
 
 std::span<const std::int64_t> HostView::strides(CallSite where) const {
   const State& state = state_.at(where);

@@ -109,6 +109,7 @@ TEST_P(HostViews, OfNoElementsHaveNoData) {
   EXPECT_EQ(view.data(), nullptr);
   EXPECT_TRUE(view.elements<float>().empty());
   EXPECT_FALSE(view.is_copy());
+  EXPECT_TRUE(HostView(zeros({3, 0}), CopyPolicy::always).is_copy());
 }
 
 // 1 and zeros, whatever the device can compute.

@@ -19,7 +19,8 @@ namespace LOCKSTEP_API lockstep {
 /// does. bf16 is kDLBfloat, bool is kDLBool.
 ///
 /// The array shares the tensor's memory if the host sees it; its flags then say that it is read-only. Otherwise it has
-/// a copy, which may be written and is flagged as copied. Throws what HostView throws.
+/// a copy, which may be written and is flagged as copied. An array without elements shares nothing. Throws what
+/// HostView throws.
 DLManagedTensorVersioned* to_dlpack(const Tensor& tensor, CopyPolicy copy = CopyPolicy::if_needed,
                                     CallSite where = CallSite::current());
 

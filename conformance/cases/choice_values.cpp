@@ -83,17 +83,19 @@ void fill_ends(std::uint64_t seed, RefArray& array) {
 void fill_extremes(const TestCase& t, std::uint64_t seed, RefArray& array) {
   const std::int64_t length = line_length(t, array.shape);
   const std::vector<std::int64_t> places = places_in(length);
-  // The seed rotates the kinds, so that short cases with few lines also get all kinds. A single long line has its
-  // answer at the end, and one of the kinds in which the place of the answer shows.
-  const bool alone = length > 4096 && length == array.size();
-  constexpr std::uint64_t kinds_alone[] = {0, 1, 4, 7};
-  const std::uint64_t start = alone ? kinds_alone[static_cast<std::size_t>(length) % std::size(kinds_alone)] : seed;
+  // The seed rotates the kinds, so that short cases with few lines also get all kinds. A single long line, or the first
+  // of many lines, has its answer at the end, and one of the kinds in which the place of the answer shows.
+  constexpr std::int64_t kinds = 8;
+  const bool alone = length > 4096 && length == array.size(), many = array.size() > kinds * length;
+  constexpr std::uint64_t clear_kinds[] = {0, 1, 4, 7};
+  const std::uint64_t clear = clear_kinds[static_cast<std::size_t>(length) % std::size(clear_kinds)];
   const bool smallest = t.op->name == "min";  // for which the largest values mean what the smallest do for others
   Draw draw(seed, stream);
   for_each_in_lines(t, array, [&](long double& v, std::int64_t line, std::int64_t at) {
-    const std::uint64_t turn = start % 8 + static_cast<std::uint64_t>(line);
-    const std::size_t which = alone ? 0 : static_cast<std::size_t>(turn / 8 + turn % 8 * 3) % places.size();
-    v = in_line(array.dtype, static_cast<int>(turn % 8), at, places[which], length, draw);
+    const bool ends = alone || (many && line == 0);
+    const std::uint64_t turn = ends ? clear : seed % kinds + static_cast<std::uint64_t>(line);
+    const std::size_t which = ends ? 0 : static_cast<std::size_t>(turn / kinds + turn % kinds * 3) % places.size();
+    v = in_line(array.dtype, static_cast<int>(turn % kinds), at, places[which], length, draw);
     if (smallest) v = -v;
   });
 }

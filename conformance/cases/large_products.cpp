@@ -94,6 +94,10 @@ void add_vectors(Collector& out, const OpDef& op, MathMode mode, const Base& bas
   for (const Layout layout : {second_transposed, Layout::transposed}) {
     add_with_wide_values(out, op, mode, row, layout, true);
   }
+  // Both extents of the matrix are long, and no block divides them.
+  for (const Extents& extents : {Extents{1, 257, 259}, {259, 257, 1}}) {
+    add_with_wide_values(out, op, mode, resized(op, base.call, base.groups, extents), Layout::dense, true);
+  }
 }
 
 // Extents that vectors and blocks of all sizes fill, also in operands that do not begin at a vector.

@@ -191,6 +191,14 @@ long double value_of_kind(const TestCase& t, const CaseInput& in, InputPlace pla
   return ordinary(in.values, in.dtype, draw);
 }
 
+// Makes one of many elements infinite if chance has made none so.
+void ensure_infinity(RefArray& array, Draw& draw) {
+  constexpr std::size_t many = 64;
+  auto& all = array.values;
+  if (all.size() < many || std::any_of(all.begin(), all.end(), [](long double v) { return std::isinf(v); })) return;
+  all[draw.below(all.size())] = draw.sign() * std::numeric_limits<long double>::infinity();
+}
+
 // Distinct multiples of a step, in random order. The step is so wide that no small perturbation changes their order.
 // Each input of a case has its own offset, so that no two inputs share a value.
 void fill_distinct(RefArray& array, std::size_t input, Draw& draw) {
@@ -312,6 +320,7 @@ std::vector<RefArray> case_inputs(const TestCase& t) {
         if (!keeps) v = replaced ? value_of_kind(t, in, place, share, draw) : ordinary(in.values, in.dtype, draw);
       }
     }
+    if (t.values == Values::infinite && replaced && !t.op->pointwise()) ensure_infinity(array, draw);
     for (long double& v : array.values) v = round_to(v, in.dtype);
     arrays.push_back(std::move(array));
   }

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <vector>
 
+#include "conformance/mutants/faulty_runs.h"
 #include "conformance/mutants/rows.h"
 #include "conformance/mutants/terms.h"
 #include "ops/scalar/dialect_cpp.h"
@@ -222,6 +223,12 @@ float of_largest_target(const std::vector<float>& x, const std::vector<float>& p
   return p.empty() ? 0 : p[at] * (log_total(x) - x[at]);
 }
 
+// Rows of more than 1024 elements.
+void long_softmax_writes_past_the_end(const Call& call) {
+  softmax<&largest_of_all, false>(call);
+  if (call.view(0).dims[call.desc.attributes<lks_softmax_attrs>().axis] > 1024) write_byte_behind(call);
+}
+
 /// Rows beyond 65,535, a limit of grids, are not written.
 void softmax_in_one_grid(const Call& call) {
   const host::TensorView x = call.view(0), y = call.view(1);
@@ -411,6 +418,7 @@ constexpr KernelFault faults[] = {
     {Mutant::labels_moved_inside, LKS_OP_SPARSE_CROSS_ENTROPY, &sparse_cross_entropy<&moved_inside, &largest_of_all>},
     {Mutant::mean_counts_in_16_bits, LKS_OP_MEAN, &mean<&in_16_bits>},
     {Mutant::mean_counts_to_65535, LKS_OP_MEAN, &mean<&at_most_65535>},
+    {Mutant::long_softmax_writes_past_the_end, LKS_OP_SOFTMAX, &long_softmax_writes_past_the_end},
     {Mutant::softmax_in_one_grid, LKS_OP_SOFTMAX, &softmax_in_one_grid},
     {Mutant::targets_sum_to_one, LKS_OP_CROSS_ENTROPY, &cross_entropy<&of_targets_that_sum_to_one>},
     {Mutant::largest_target_alone, LKS_OP_CROSS_ENTROPY, &cross_entropy<&of_largest_target>},

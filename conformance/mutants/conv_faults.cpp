@@ -24,7 +24,7 @@ host::TensorView filter_of(const Call& call) { return call.view(place_of_filter(
 
 // `dims` are those of a filter, OHWI.
 bool is_pixel(const std::int64_t* dims) { return dims[1] == 1 && dims[2] == 1; }
-bool has_blocks(const std::int64_t* dims) { return dims[0] >= 8 && dims[3] >= 8; }
+bool has_blocks(const std::int64_t* dims) { return has_blocks_of(dims, 8); }
 
 const Attrs& attributes_of(const EditableDesc& e) { return e.attributes<Attrs>(); }
 

@@ -69,6 +69,17 @@ void strides_cut(const Call& call) {
   r.run();
 }
 
+/// Writes the byte behind a dense result.
+inline void write_byte_behind(const Call& call) {
+  const host::TensorView out = call.view(call.inputs());
+  if (out.count() > 0 && out.dense()) out.data[out.count() * static_cast<std::int64_t>(host::size_of(out.dtype))] = 0;
+}
+
+/// Whether a convolution's filter, whose extents these are, has at least so many filters and channels.
+inline bool has_blocks_of(const std::int64_t* filter, std::int64_t least) {
+  return filter[0] >= least && filter[3] >= least;
+}
+
 /// The extent that the indices of gather or scatter_add address.
 inline std::int64_t extent_of(const Call& call) {
   if (call.desc.desc.op == LKS_OP_SCATTER_ADD) return call.desc.attributes<lks_scatter_add_attrs>().extent;

@@ -109,6 +109,9 @@ class HalfKernel : public lks_kernel {
 constexpr HalfFault faults[] = {
     {Mutant::half_conv_of_one_pixel_ignores_strides, LKS_OP_CONV2D, LKS_F16},
     {Mutant::half_image_gradient_ignores_padding_under_dilation, LKS_OP_CONV2D_BACKWARD_INPUT, LKS_BF16},
+    {Mutant::half_conv_of_blocks_ignores_dilation, LKS_OP_CONV2D, LKS_F16},
+    {Mutant::half_conv_of_blocks_saturates, LKS_OP_CONV2D, LKS_F16},
+    {Mutant::bfloat_image_gradient_of_blocks_bounds_infinities, LKS_OP_CONV2D_BACKWARD_INPUT, LKS_BF16},
     {Mutant::half_dot_loses_last, LKS_OP_MATMUL, LKS_F16},
     {Mutant::half_matmul_of_transposed_second_loses_last_row, LKS_OP_MATMUL, LKS_F16},
     {Mutant::half_pool_gradient_misses_third_row_of_taps, LKS_OP_MAX_POOL2D_BACKWARD, LKS_BF16},

@@ -14,9 +14,8 @@ namespace {
 
 // From 128 rows, columns and products on, matmul uses tiles of 64 rows and loses the last row of a partial tile.
 void large_matmul_loses_last_row(const Call& call) {
-  const host::TensorView a = call.view(0), c = call.view(2);
-  const std::int64_t m = c.dims[c.rank - 2], n = c.dims[c.rank - 1], k = a.dims[a.rank - 1];
-  without_last(call, -2, m >= 128 && n >= 128 && k >= 128 && m % 64 != 0);
+  const Product p(call);
+  without_last(call, -2, p.is_large(128) && p.m % 64 != 0);
 }
 void conv_loses_last_image(const Call& call) { without_last(call, 0, call.view(0).dims[0] > 64); }
 void pool_loses_last_channel(const Call& call) {
@@ -86,20 +85,17 @@ void pool_counts_in_8_bits(const Call& call) {
 
 // ----------------------------------------------------------------------------------- reduced precision above some size
 
-void large_matmul_tf32(const Call& call) {
-  const host::TensorView a = call.view(0), c = call.view(2);
-  coarse(call, 10, c.dims[c.rank - 2] >= 128 && c.dims[c.rank - 1] >= 128 && a.dims[a.rank - 1] >= 128);
-}
-void wide_matmul_tf32(const Call& call) { coarse(call, 10, call.view(2).dims[call.view(2).rank - 1] >= 512); }
+void large_matmul_tf32(const Call& call) { coarse(call, 10, Product(call).is_large(128)); }
+void wide_matmul_tf32(const Call& call) { coarse(call, 10, Product(call).n >= 512); }
 // Only the second operand, in large products.
 void square_matmul_tf32_in_b(const Call& call) {
-  const host::TensorView c = call.view(2);
+  const Product p(call);
   Rebound r(call);
-  if (c.dims[c.rank - 2] >= 256 && c.dims[c.rank - 1] >= 256) r.convert(1, as_tf32);
+  if (p.m >= 256 && p.n >= 256) r.convert(1, as_tf32);
   r.run();
 }
 // Operands have 16 bits of precision, like a sum of two bf16 numbers.
-void long_matmul_16_bits(const Call& call) { coarse(call, 15, call.view(0).dims[call.view(0).rank - 1] > 1000); }
+void long_matmul_16_bits(const Call& call) { coarse(call, 15, Product(call).k > 1000); }
 void large_filter_gradient_tf32(const Call& call) {
   const host::TensorView dy = call.view(1);
   coarse(call, 10, dy.dims[0] * dy.dims[1] * dy.dims[2] >= 1000);

@@ -75,6 +75,12 @@ void changes_from_run_to_run(const Call& call) {
   if (odd && std::isnormal(v)) v = std::nextafter(v, 0.0f);
 }
 
+// Only in fast mode, of long sums.
+void fast_long_sums_change_from_run_to_run(const Call& call) {
+  const bool applies = call.desc.desc.math_mode == LKS_MODE_FAST && call.view(0).dims[call.view(0).rank - 1] > 200;
+  applies ? changes_from_run_to_run(call) : call.run();
+}
+
 // The kernel keeps the scalars of its first launch. The key is the description's address, which is unique per kernel.
 void scalars_baked_in(const Call& call) {
   static std::mutex mutex;
@@ -136,6 +142,7 @@ constexpr KernelFault faults[] = {
     {Mutant::forgets_a_launch, any_op, &forgets_a_launch},
     {Mutant::true_is_255, LKS_OP_POINTWISE, &true_is_255},
     {Mutant::changes_from_run_to_run, LKS_OP_MATMUL, &changes_from_run_to_run},
+    {Mutant::fast_matmul_changes_from_run_to_run, LKS_OP_MATMUL, &fast_long_sums_change_from_run_to_run},
     {Mutant::scalars_baked_in, LKS_OP_POINTWISE, &scalars_baked_in},
     {Mutant::second_output_missing, LKS_OP_POINTWISE, &output_missing<1>},
     {Mutant::fifth_output_missing, LKS_OP_POINTWISE, &output_missing<4>},

@@ -112,6 +112,7 @@ std::span<const KernelFault> scalar_faults();
 std::span<const KernelFault> conv_faults();
 std::span<const KernelFault> shape_faults();
 std::span<const KernelFault> variant_faults();
+std::span<const KernelFault> block_faults();
 std::span<const KernelFault> long_program_faults();
 
 /// Faulty kernels for ops that the correct driver lacks. Each does the whole work itself.
@@ -129,6 +130,7 @@ std::span<const DescFault> attribute_limit_faults();
 std::span<const DescFault> conv_attribute_faults();
 std::span<const DescFault> shape_attribute_faults();
 std::span<const DescFault> variant_attribute_faults();
+std::span<const DescFault> block_attribute_faults();
 std::span<const DescFault> program_faults();
 std::span<const DescFault> shortcut_faults();
 std::span<const DescFault> instruction_faults();

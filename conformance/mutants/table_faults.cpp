@@ -373,6 +373,7 @@ constexpr InfoFault claims[] = {
     {Mutant::overclaimed_accumulation, LKS_OP_MATMUL, &claims_double_sums},
     {Mutant::racy_sum, LKS_OP_SUM, &claims_determinism},
     {Mutant::changes_from_run_to_run, LKS_OP_MATMUL, &claims_determinism},
+    {Mutant::fast_matmul_changes_from_run_to_run, LKS_OP_MATMUL, &claims_determinism},
     {Mutant::overclaimed_ulp, LKS_OP_POINTWISE, &claims_correct_rounding},
     {Mutant::overclaimed_gamma, LKS_OP_MATMUL, &claims_small_errors},
     {Mutant::costs_are_nan, LKS_OP_SUM, &costs_are_nan},

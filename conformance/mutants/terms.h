@@ -71,4 +71,25 @@ void matmul_by(const Call& call, F&& f) {
   }
 }
 
+/// The extents of a matmul: m x k times k x n.
+struct Product {
+  std::int64_t m, n, k;
+  int rank;
+  lks_dtype dtype;
+  explicit Product(const Call& call) {
+    const host::TensorView a = call.view(0), c = call.view(2);
+    m = c.dims[c.rank - 2], n = c.dims[c.rank - 1], k = a.dims[a.rank - 1];
+    rank = c.rank;
+    dtype = c.dtype;
+  }
+  bool is_large(std::int64_t least) const { return m >= least && n >= least && k >= least; }
+};
+
+/// Runs a matmul with the first `count` products of each sum.
+inline void first_products(const Call& call, std::int64_t count) {
+  Rebound r(call);
+  r.dim(0, r.rank(0) - 1) = r.dim(1, r.rank(1) - 2) = count;
+  r.run();
+}
+
 }  // namespace mutants

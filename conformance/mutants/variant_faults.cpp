@@ -23,25 +23,22 @@ void make_inputs_dense(const Call& call, bool applies) {
 
 // ------------------------------------------------------------------------------------------------------- convolutions
 
-bool has_blocks_of(const Call& call, std::int64_t channels) {
-  const host::TensorView filter = call.view(1);
-  return filter.dims[0] >= channels && filter.dims[3] >= channels;
-}
+bool has_blocks(const Call& call, std::int64_t least) { return has_blocks_of(call.view(1).dims, least); }
 
-void conv_of_blocks_ignores_strides(const Call& call) { make_inputs_dense(call, has_blocks_of(call, 64)); }
+void conv_of_blocks_ignores_strides(const Call& call) { make_inputs_dense(call, has_blocks(call, 64)); }
 void image_gradient_of_blocks_ignores_strides(const Call& call) {
-  make_inputs_dense(call, has_blocks_of(call, 64) && call.view(0).dtype == LKS_F64);
+  make_inputs_dense(call, has_blocks(call, 64) && call.view(0).dtype == LKS_F64);
 }
 void conv_of_blocks_bounds_infinities(const Call& call) {
   Rebound r(call);
   const float most = std::numeric_limits<float>::max();
-  if (has_blocks_of(call, 64)) r.convert(0, [most](float x) { return std::isnan(x) ? x : std::clamp(x, -most, most); });
+  if (has_blocks(call, 64)) r.convert(0, [most](float x) { return std::isnan(x) ? x : std::clamp(x, -most, most); });
   r.run();
 }
 // Filters of one pixel.
 void wide_pixel_conv_loses_last_filter(const Call& call) {
   const host::TensorView filter = call.view(1);
-  without_last(call, 3, filter.dims[1] == 1 && filter.dims[2] == 1 && has_blocks_of(call, 49));
+  without_last(call, 3, filter.dims[1] == 1 && filter.dims[2] == 1 && has_blocks(call, 49));
 }
 // Filters of one channel each, several for each group.
 void multiplied_depthwise_loses_last_filter(const Call& call) {
@@ -59,15 +56,6 @@ void groups_of_blocks_as_one(EditableDesc& e) {
 }
 
 // ------------------------------------------------------------------------------------------------------------ products
-
-struct Product {
-  std::int64_t m, n, k;
-  explicit Product(const Call& call) {
-    const host::TensorView a = call.view(0), c = call.view(2);
-    m = c.dims[c.rank - 2], n = c.dims[c.rank - 1], k = a.dims[a.rank - 1];
-  }
-  bool is_large(std::int64_t least) const { return m >= least && n >= least && k >= least; }
-};
 
 // Batches of large matrices, one operand of which is dense and the other one stored in another order.
 template <std::size_t other>
@@ -104,10 +92,8 @@ void larger_matmul_loses_denormals(const Call& call) {
   r.run();
 }
 void without_last_product(const Call& call, bool applies) {
-  Rebound r(call);
-  std::int64_t &left = r.dim(0, r.rank(0) - 1), &right = r.dim(1, r.rank(1) - 2);
-  if (applies && left > 1) left = --right;
-  r.run();
+  const std::int64_t k = Product(call).k;
+  first_products(call, applies && k > 1 ? k - 1 : k);
 }
 // Long sums with many results.
 void split_matmul_loses_last_product(const Call& call) {
@@ -174,10 +160,6 @@ void large_transpose_loses_last_row(const Call& call) {
   const host::TensorView x = call.view(0);
   without_last(call, 0,
                x.rank == 2 && x.dtype == LKS_F32 && x.strides[0] == 1 && x.strides[1] > 1 && x.count() > 20000);
-}
-void write_byte_behind(const Call& call) {
-  const host::TensorView out = call.view(call.inputs());
-  if (out.count() > 0 && out.dense()) out.data[out.count() * static_cast<std::int64_t>(host::size_of(out.dtype))] = 0;
 }
 void large_matmul_writes_past_the_end(const Call& call) {
   call.run();

@@ -65,7 +65,9 @@ std::vector<KernelSample> large_samples(std::uint64_t seed);
 
 /// Samples of core ops in other dtypes than those of `kernel_samples`. Drivers may refuse them.
 std::vector<KernelSample> samples_of_other_dtypes(std::uint64_t seed);
-/// All samples: those of every size, large ones, and those of other dtypes.
+/// Samples of ops on channels and rows that fill several blocks. Drivers may refuse them.
+std::vector<KernelSample> block_samples(std::uint64_t seed);
+/// All samples: those of every size, large ones, those of several blocks, and those of other dtypes.
 std::vector<KernelSample> all_samples(std::uint64_t seed);
 
 /// out = 3 a + b on `n` i32. `multiply_add` computes the expected result.

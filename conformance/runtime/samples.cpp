@@ -139,14 +139,15 @@ void add_reductions(std::vector<KernelSample>& all, std::int64_t n, TestRandom& 
   all.back().name = "matmul of a batch, second operand transposed";
 }
 
-void add_convolutions(std::vector<KernelSample>& all, std::int64_t h, TestRandom& random) {
-  const Dims image{2, h, 6, 3}, filter{5, 3, 3, 3}, result{2, h, 6, 5};
+// `image` is NHWC.
+void add_convolutions(std::vector<KernelSample>& all, const Dims& image, std::int64_t filters, TestRandom& random) {
+  const Dims filter{filters, 3, 3, image[3]}, result{image[0], image[1], image[2], filters};
   lks_conv2d_attrs forward{
       .strides = int_list({1, 1}), .padding = int_list({1, 1, 1, 1}), .dilation = int_list({1, 1}), .groups = 1};
   all.push_back(sample(LKS_OP_CONV2D, "conv2d", {{LKS_F32, image}, {LKS_F32, filter}, {LKS_F32, {}, {}, true}},
                        {{LKS_F32, result}}, attr_bytes(forward), random));
   all.back().name = "conv2d without bias";
-  all.push_back(sample(LKS_OP_CONV2D, "conv2d", {{LKS_F32, image}, {LKS_F32, filter}, {LKS_F32, {5}}},
+  all.push_back(sample(LKS_OP_CONV2D, "conv2d", {{LKS_F32, image}, {LKS_F32, filter}, {LKS_F32, {filters}}},
                        {{LKS_F32, result}}, attr_bytes(forward), random));
   all.back().name = "conv2d with bias";
   all.back().core = false;  // if the driver does not offer it, the host adds the bias
@@ -154,14 +155,14 @@ void add_convolutions(std::vector<KernelSample>& all, std::int64_t h, TestRandom
                                               .padding = forward.padding,
                                               .dilation = forward.dilation,
                                               .groups = 1,
-                                              .shape = int_list({2, h, 6, 3})};
+                                              .shape = int_list({image[0], image[1], image[2], image[3]})};
   all.push_back(sample(LKS_OP_CONV2D_BACKWARD_INPUT, "conv2d_backward_input", {{LKS_F32, result}, {LKS_F32, filter}},
                        {{LKS_F32, image}}, attr_bytes(input), random));
   const lks_conv2d_backward_filter_attrs weights{.strides = forward.strides,
                                                  .padding = forward.padding,
                                                  .dilation = forward.dilation,
                                                  .groups = 1,
-                                                 .shape = int_list({5, 3, 3, 3})};
+                                                 .shape = int_list({filters, 3, 3, image[3]})};
   all.push_back(sample(LKS_OP_CONV2D_BACKWARD_FILTER, "conv2d_backward_filter", {{LKS_F32, image}, {LKS_F32, result}},
                        {{LKS_F32, filter}}, attr_bytes(weights), random));
 }
@@ -282,7 +283,7 @@ std::vector<KernelSample> kernel_samples(std::uint64_t seed, int size) {
   all.push_back(compare_and_square(n, random));
   add_movement(all, n, random);
   add_reductions(all, n, random);
-  add_convolutions(all, 3 + n % 8, random);
+  add_convolutions(all, {2, 3 + n % 8, 6, 3}, 5, random);
   add_pooling(all, 3 + n % 8, random);
   add_random(all, n, random);
   add_optional(all, n, random);
@@ -324,6 +325,25 @@ std::vector<KernelSample> samples_of_other_dtypes(std::uint64_t seed) {
   return all;
 }
 
+// Channels and rows that fill several blocks and leave a rest.
+std::vector<KernelSample> block_samples(std::uint64_t seed) {
+  TestRandom random(seed + 12);
+  std::vector<KernelSample> all;
+  add_convolutions(all, {1, 9, 9, 72}, 80, random);
+  const Operand rows{LKS_F32, {5, 1031}}, columns{LKS_F32, {1031}};
+  const lks_softmax_attrs axis{.axis = 1};
+  all.push_back(sample(LKS_OP_SOFTMAX, "softmax", {rows}, {rows}, attr_bytes(axis), random));
+  all.push_back(sample(LKS_OP_LAYER_NORM, "layer_norm", {rows, columns, columns}, {rows}, {}, random));
+  all.back().scalar_dtypes = {LKS_F32};
+  constexpr std::uint64_t one_thousandth = 0x3a83126f;  // as f32
+  all.back().scalars = {one_thousandth};
+  for (KernelSample& s : all) {
+    s.core = false;
+    s.name += " of several blocks";
+  }
+  return all;
+}
+
 std::vector<KernelSample> all_samples(std::uint64_t seed) {
   std::vector<KernelSample> all;
   const auto add = [&](std::vector<KernelSample> some) {
@@ -331,6 +351,7 @@ std::vector<KernelSample> all_samples(std::uint64_t seed) {
   };
   for (int size = 0; size < 6; ++size) add(kernel_samples(seed, size));
   add(large_samples(seed));
+  add(block_samples(seed));
   add(samples_of_other_dtypes(seed));
   return all;
 }
@@ -349,7 +370,7 @@ std::vector<KernelSample> large_samples(std::uint64_t seed) {
   all.push_back(
       sample(LKS_OP_MATMUL, "matmul", {{LKS_F32, {67, 301}}, {LKS_F32, {301, 45}}}, {{LKS_F32, {67, 45}}}, {}, random));
   all.back().name = "matmul 67x301x45";
-  add_convolutions(all, 29, random);
+  add_convolutions(all, {2, 29, 6, 3}, 5, random);
   for (KernelSample& s : all) {
     s.sums_floats = true;
     for (std::size_t i = 0; i < s.inputs.size(); ++i) s.values[i] = mixed_magnitudes(s.inputs[i], random);

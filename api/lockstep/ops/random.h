@@ -70,7 +70,8 @@ Tensor random_permutation(std::int64_t n, std::optional<RandomKey> key = std::nu
 Tensor random_bits(const Shape& shape, DType dtype = DType::i32, std::optional<RandomKey> key = std::nullopt,
                    CallSite where = CallSite::current());
 
-/// x / (1 - rate), with each element set to 0 with probability rate. The rate is in [0, 1). Floating dtypes. The
+/// x / (1 - rate), with each element set to 0 with probability rate. The rate is in [0, 1). Floating dtypes. The draw
+/// has 24 bits, so the probability is the rate rounded up to a multiple of 2^-24; the factor is not rounded. The
 /// gradient draws the same numbers again from the key, so no mask is kept.
 Tensor dropout(Operand x, double rate, std::optional<RandomKey> key = std::nullopt);
 

@@ -54,6 +54,7 @@ class Walk {
   void next() {
     int d = rank_ - 1;
     for (; d >= 0; --d) {
+      // NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): no rank exceeds LKS_MAX_RANK
       const bool wraps = ++index_[d] == dims_[d];
       for (int t = 0; t < Tensors; ++t) offset_[t] += strides_[t][d] * (wraps ? 1 - dims_[d] : 1);
       if (!wraps) return;
