@@ -180,12 +180,12 @@ TEST_P(ReversePass, AnUpstreamElsewhereOrWithoutElementsIsRefusedAtTheCallOfGrad
          "give one with elements, as the target has");
   EXPECT_EQ(tape.gradient(y, x, {.upstream = ones({3})}).to_vector<float>(), (std::vector<float>{2, 2, 2}))
       << "a refusal consumes nothing";
-  // A description has described gradients, whether the upstream gradient has elements or not.
-  const Tensor description = Tensor::abstract({f32, {3}});
-  tape.watch(description);
-  const Tensor squared = square(description);
-  for (const Tensor& upstream : {description, ones({3})}) {
-    EXPECT_EQ(tape.gradient(squared, description, {.upstream = upstream}).spec(), description.spec());
+  // An abstract tensor has abstract gradients, whether the upstream gradient has elements or not.
+  const Tensor abstract = Tensor::abstract({f32, {3}});
+  tape.watch(abstract);
+  const Tensor squared = square(abstract);
+  for (const Tensor& upstream : {abstract, ones({3})}) {
+    EXPECT_EQ(tape.gradient(squared, abstract, {.upstream = upstream}).spec(), abstract.spec());
   }
 }
 

@@ -41,8 +41,8 @@ TEST_P(KeptUpdates, OfAdamFollowTheOptimizer) {
   const LaunchNumber sum_1 = LaunchNumber::symbol("sum_1", NumberKind::real),
                      sum_2 = LaunchNumber::symbol("sum_2", NumberKind::real);
   const LaunchNumber next_1 = next_weight_sum(sum_1, options.beta_1), next_2 = next_weight_sum(sum_2, options.beta_2);
-  const Tensor described = Tensor::abstract({f32, {5}});
-  const std::vector<Operand> operands = {described, described, described, described};
+  const Tensor abstract = Tensor::abstract({f32, {5}});
+  const std::vector<Operand> operands = {abstract, abstract, abstract, abstract};
   const auto kept = keep("adam_update", operands, adam_numbers(rate, options, next_1, next_2));
   EXPECT_EQ(kept->symbols().size(), 3u);
 
@@ -72,8 +72,8 @@ TEST_P(KeptUpdates, OfAdamFollowTheOptimizer) {
 
 TEST_P(KeptUpdates, OfMomentumFollowTheOptimizer) {
   const Sgd options{.learning_rate = 0.1, .momentum = 0.9, .nesterov = true};
-  const Tensor described = Tensor::abstract({f32, {5}});
-  const std::vector<Operand> operands = {described, described, described};
+  const Tensor abstract = Tensor::abstract({f32, {5}});
+  const std::vector<Operand> operands = {abstract, abstract, abstract};
   const auto kept = keep("momentum_update", operands, sgd_numbers(rate, options));
   const Variable variable(start(), "w");
   Optimizer optimizer(options);

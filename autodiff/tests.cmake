@@ -4,7 +4,7 @@ if(NOT LOCKSTEP_TESTS)
 endif()
 
 lockstep_test(adam_test adam_test.cpp)
-lockstep_test(described_test described_test.cpp)
+lockstep_test(abstract_gradient_test abstract_gradient_test.cpp)
 lockstep_test(gradcheck_test gradcheck_test.cpp)
 lockstep_test(gradient_test gradient_test.cpp)
 lockstep_test(gradient_memory_test gradient_memory_test.cpp)

@@ -123,14 +123,14 @@ TEST(Variable, AViewIsAssignedInItsOwnOrder) {
   EXPECT_EQ(v.read().to_vector<float>(), (std::vector<float>{2, 4, 6, 8}));
 }
 
-TEST(Variable, DescriptionsAreNoValues) {
-  const Tensor description = Tensor::abstract({f32, {2}});
-  EXPECT_THROW(Variable(description, "v"), TraceError);
+TEST(Variable, AbstractTensorsAreNoValues) {
+  const Tensor abstract = Tensor::abstract({f32, {2}});
+  EXPECT_THROW(Variable(abstract, "v"), TraceError);
   Variable v(zeros({2}), "v");
-  expect_error_saying([&] { v.assign(description); }, ErrorId::symbolic_value,
+  expect_error_saying([&] { v.assign(abstract); }, ErrorId::symbolic_value,
                       {"assign: the value is abstract and has no elements", "Variable \"v\""},
                       "variable_test.cpp:", true);
-  expect_error_saying([&] { v.assign_add(description); }, ErrorId::symbolic_value, {"assign_add: the value is"},
+  expect_error_saying([&] { v.assign_add(abstract); }, ErrorId::symbolic_value, {"assign_add: the value is"},
                       "variable_test.cpp:", true);
   EXPECT_THROW(v.assign_add(ones({3})), ShapeError);
   EXPECT_THROW(v.assign_add(ones({2}, f64)), DTypeError);

@@ -144,23 +144,21 @@ Operand number_operand(const Scalar& s) {
 
 }  // namespace
 
-DescribedCase::DescribedCase(const OpDef& op, const OpCase& c) : op_(op), case_(c) {
-  descriptions_.reserve(c.inputs.size());
+AbstractCase::AbstractCase(const OpDef& op, const OpCase& c) : op_(op), case_(c) {
+  abstract_.reserve(c.inputs.size());
   for (const CaseInput& in : c.inputs) {
     if (in.absent) {
       operands_.push_back(Operand::absent());
     } else if (in.scalar) {
       operands_.push_back(number_operand(*in.scalar));
     } else {
-      descriptions_.push_back(Tensor::abstract({in.dtype, in.shape}));
-      operands_.emplace_back(descriptions_.back());
+      abstract_.push_back(Tensor::abstract({in.dtype, in.shape}));
+      operands_.emplace_back(abstract_.back());
     }
   }
 }
 
-OpCall DescribedCase::call() const {
-  return {op_, operands_, attrs_of(op_, case_), case_.scalars, CallSite::current()};
-}
+OpCall AbstractCase::call() const { return {op_, operands_, attrs_of(op_, case_), case_.scalars, CallSite::current()}; }
 
 OpCase promoted(const OpCase& c) {
   OpCase wide = c;

@@ -33,15 +33,15 @@ class CaseOperands {
 };
 
 /// A case as a call on abstract tensors. The op and the case must outlive it.
-class DescribedCase {
+class AbstractCase {
  public:
-  DescribedCase(const OpDef& op, const OpCase& c);
+  AbstractCase(const OpDef& op, const OpCase& c);
   OpCall call() const;
 
  private:
   const OpDef& op_;
   const OpCase& case_;
-  std::vector<Tensor> descriptions_;
+  std::vector<Tensor> abstract_;
   std::vector<Operand> operands_;
 };
 

@@ -31,7 +31,7 @@ long double PartialDerivatives::by(std::size_t i, std::size_t at) {
 }
 
 Oracle::Oracle(const OpDef& op, const OpCase& c)
-    : case_(c), is_linear_(op.error_class == ErrorClass::sum), reference_(DescribedCase(op, c).call()) {}
+    : case_(c), is_linear_(op.error_class == ErrorClass::sum), reference_(AbstractCase(op, c).call()) {}
 
 std::vector<RefArray> Oracle::forward(std::span<const RefArray> inputs) const { return reference_.answer(inputs); }
 

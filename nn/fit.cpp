@@ -15,10 +15,10 @@
 namespace lockstep::nn {
 namespace {
 
-void check_at_least(std::int64_t least, std::int64_t value, const char* field, const char* op, CallSite where) {
-  if (value >= least) return;
+void check_at_least(std::int64_t min, std::int64_t value, const char* field, const char* op, CallSite where) {
+  if (value >= min) return;
   raise(ErrorId::invalid_attribute, op, std::string(field) + " is " + std::to_string(value),
-        "give " + std::string(field) + " of " + std::to_string(least) + " or more", where);
+        "give " + std::string(field) + " of " + std::to_string(min) + " or more", where);
 }
 
 double seconds_since(std::chrono::steady_clock::time_point start) {

@@ -73,13 +73,13 @@ TEST(TextsAndLists, AreGivenByName) {
   EXPECT_EQ(result({{"letters", std::string("s\0", 2)}}), (std::vector<float>{-1, -4, -9}));
   EXPECT_EQ(result({{"letters", "ddddddddddddddds"}}).front(), 0x1p30f) << "as many as there is room for";
   EXPECT_EQ(result({{"letters", "d"}, {"factors", three_at_the_end()}}), (std::vector<float>{6, 12, 18}));
-  const Arguments described = {{"letters", "sd"}, {"factors", three_at_the_end()}};
-  EXPECT_EQ(call_op(op.name, One{wide}, described)[0].spec(), wide.spec());
+  const Arguments abstract = {{"letters", "sd"}, {"factors", three_at_the_end()}};
+  EXPECT_EQ(call_op(op.name, One{wide}, abstract)[0].spec(), wide.spec());
   const LetterAttrs attrs{.letters = "d", .factors = BoundedList<20>(three_at_the_end())};
   EXPECT_EQ(values({invoke1(op, {Operand(x)}, &attrs)}), (std::vector<float>{6, 12, 18}));
 }
 
-TEST(TextsAndLists, AreDescribed) {
+TEST(TextsAndLists, MayBeGivenToAbstractCalls) {
   const OpDef& op = op_of_letters();
   ASSERT_EQ(op.arguments.size(), 2u);
   EXPECT_EQ(op.arguments[0].kind, ArgumentKind::text) << "which the type of the field says";
@@ -186,9 +186,9 @@ TEST(TextsAndLists, CountForGradients) {
 TEST(TextsAndLists, CountForKeptCalls) {
   const OpDef& op = op_of_letters();
   const Tensor x({1.0f, 2.0f, 3.0f});
-  const Tensor description = abstract_like(x);
+  const Tensor abstract = abstract_like(x);
   const auto result = [&](const LetterAttrs& attrs) {
-    const One operands{description};
+    const One operands{abstract};
     const KeepAnswer kept = keep_call({op, operands, &attrs, {}, CallSite::current()}, x.device().state());
     if (!kept.call) return std::vector<float>{};
     TensorImpl* const input = x.impl();

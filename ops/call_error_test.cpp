@@ -11,9 +11,9 @@
 namespace lockstep {
 namespace {
 
-Tensor described(DType dtype, const Shape& shape) { return Tensor::abstract({dtype, shape}); }
+Tensor abstract(DType dtype, const Shape& shape) { return Tensor::abstract({dtype, shape}); }
 
-const Tensor wide = described(DType::f32, {2, 3}), four = described(DType::f32, {4}), one = described(DType::f32, {});
+const Tensor wide = abstract(DType::f32, {2, 3}), four = abstract(DType::f32, {4}), one = abstract(DType::f32, {});
 const std::string here = "\n  where  called at call_error_test.cpp:N\n  fix    ";
 
 TEST(CallErrors, OfShapes) {
@@ -22,7 +22,7 @@ TEST(CallErrors, OfShapes) {
             "ShapeError[LS2001] add: shapes do not broadcast: b is (4), the others (2, 3)" + a + b + here +
                 "extents must be equal or 1, counted from the last; check what each operand means");
   EXPECT_EQ(error_text([] {
-              add(described(DType::f32, {3, 1}), four);
+              add(abstract(DType::f32, {3, 1}), four);
             }),
             "ShapeError[LS2002] add: shapes (3, 1) and (4) differ in rank and both would be expanded, to (3, 4)\n"
             "  a      Tensor f32 (3, 1) abstract" +
@@ -43,13 +43,13 @@ TEST(CallErrors, OfShapes) {
 
 TEST(CallErrors, OfDtypes) {
   EXPECT_EQ(error_text([] {
-              add(wide, described(DType::f64, {2, 3}));
+              add(wide, abstract(DType::f64, {2, 3}));
             }),
             "DTypeError[LS2101] add: operands are f32 and f64, nothing is promoted silently\n"
             "  a      Tensor f32 (2, 3) abstract\n"
             "  b      Tensor f64 (2, 3) abstract" +
                 here + "cast it: cast(b, lockstep::f32)");
-  EXPECT_EQ(error_text([] { exp(described(DType::i32, {2})); }),
+  EXPECT_EQ(error_text([] { exp(abstract(DType::i32, {2})); }),
             "DTypeError[LS2102] exp: x is i32, the op takes f32, f64, f16, bf16\n"
             "  x      Tensor i32 (2) abstract" +
                 here + "cast it: cast(x, lockstep::f32)");
@@ -77,12 +77,12 @@ TEST(CallErrors, OfDevices) {
 }
 
 TEST(CallErrors, OfNumbers) {
-  EXPECT_EQ(error_text([] { equal(described(DType::i8, {2}), 300); }),
+  EXPECT_EQ(error_text([] { equal(abstract(DType::i8, {2}), 300); }),
             "ShapeError[LS2007] equal: the number 300 is outside the range of i8, -128 to 127\n"
             "  a      Tensor i8 (2) abstract\n"
             "  b      number 300" +
                 here + "cast it: cast(a, lockstep::i64)");
-  EXPECT_EQ(error_text([] { add(UINT64_MAX, described(DType::i32, {2})); }),
+  EXPECT_EQ(error_text([] { add(UINT64_MAX, abstract(DType::i32, {2})); }),
             "ShapeError[LS2007] add: the number 18446744073709551615 is outside the range of i32, "
             "-2147483648 to 2147483647\n"
             "  a      number 18446744073709551615\n"

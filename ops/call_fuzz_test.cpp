@@ -131,7 +131,7 @@ std::optional<std::vector<TensorSpec>> small_results(const FuzzedCall& c) {
   return specs;
 }
 
-// Runs fuzzed calls with elements in place of descriptions.
+// Runs fuzzed calls with elements in place of abstract tensors.
 class Runner {
  public:
   struct Counts {

@@ -245,7 +245,7 @@ TEST(CallByName, RefusesNumbersKnownOnlyAtLaunchForEachKindOfAttribute) {
                           {"the argument \"" + field.name + "\" is `position`, a number that is known only at launch"},
                           "call_op_test.cpp:", true);
     }
-    EXPECT_EQ(call_op(op.name, One{wide}, {{"number", symbol}})[0].spec(), wide.spec()) << "the call is described";
+    EXPECT_EQ(call_op(op.name, One{wide}, {{"number", symbol}})[0].spec(), wide.spec()) << "the call is abstract";
   }
 }
 
@@ -254,7 +254,7 @@ TEST(CallByName, RefusesNumbersKnownOnlyAtLaunchAsAttributesOfBuiltInOps) {
   expect_error(ErrorId::symbolic_value, [&] { call_op("softmax", One{wide}, {{"axis", step}}); });
   expect_error(ErrorId::symbolic_value, [&] { call_op("sum", One{wide}, {{"axes", step}}); });
   expect_error(ErrorId::symbolic_value, [&] { call_op("random_permutation", {}, {{"n", step}}); });
-  // Its value is checked, also in a described call.
+  // Its value is checked, also in an abstract call.
   expect_error(ErrorId::symbolic_value, [&] { call_op("dropout", One{wide}, {{"rate", step}}); });
   // A key is integers.
   const Scalar rate = LaunchNumber::symbol("rate", NumberKind::real);

@@ -174,15 +174,16 @@ OpDef make_gradient_op(const OpDef& op, std::size_t wanted, std::vector<std::siz
     const auto upstream = given.subspan(upstream_begin, original->outputs.size());
     return std::vector<Expr>{record_gradient(*original, call, inputs, upstream, wanted)};
   };
-  OpDef derived = make_pointwise_op(op.name + ".d" + std::to_string(wanted), used_count + op.outputs.size(),
-                                    std::move(body), {.doc = "Gradient of " + op.name + ".", .types = types::floating});
-  for (std::size_t k = 0; k < used_count; ++k) derived.inputs[k] = op.inputs[used[k]];
+  OpDef gradient =
+      make_pointwise_op(op.name + ".d" + std::to_string(wanted), used_count + op.outputs.size(), std::move(body),
+                        {.doc = "Gradient of " + op.name + ".", .types = types::floating});
+  for (std::size_t k = 0; k < used_count; ++k) gradient.inputs[k] = op.inputs[used[k]];
   for (std::size_t o = 0; o < op.outputs.size(); ++o) {
-    derived.inputs[used_count + o] = {"d" + op.outputs[o].name, types::floating};
+    gradient.inputs[used_count + o] = {"d" + op.outputs[o].name, types::floating};
   }
-  derived.attrs = op.attrs;
-  derived.scalars = op.scalars;
-  return derived;
+  gradient.attrs = op.attrs;
+  gradient.scalars = op.scalars;
+  return gradient;
 }
 
 }  // namespace
@@ -192,7 +193,7 @@ const GradientOp& gradient_op(const OpDef& op, std::size_t wanted) {
     std::uint64_t original;
     std::size_t wanted;
     OpDef definition;
-    GradientOp derived;
+    GradientOp gradient;
   };
   struct Table {
     RecursiveMutex mutex;
@@ -201,15 +202,15 @@ const GradientOp& gradient_op(const OpDef& op, std::size_t wanted) {
   static auto* table = new Table;
   LockGuard lock(table->mutex);
   for (const Entry& e : table->entries) {
-    if (e.original == op.identity.number() && e.wanted == wanted) return e.derived;
+    if (e.original == op.identity.number() && e.wanted == wanted) return e.gradient;
   }
   std::vector<std::size_t> used = used_inputs(op, wanted);
   OpDef definition = make_gradient_op(op, wanted, used);
   table->entries.push_back({op.identity.number(), wanted, std::move(definition), {nullptr, std::move(used)}});
   Entry& entry = table->entries.back();
-  entry.derived.op = &entry.definition;
+  entry.gradient.op = &entry.definition;
   complete_pointwise(entry.definition);
-  return entry.derived;
+  return entry.gradient;
 }
 
 namespace {
@@ -220,16 +221,16 @@ void pointwise_gradient(GradContext& context) {
   for (std::size_t s = 0; s < op.scalars.size(); ++s) scalars.push_back(context.scalar(s));
   for (std::size_t i = 0; i < context.input_count(); ++i) {
     if (!context.needs(i)) continue;
-    const GradientOp& derived = gradient_op(op, i);
+    const GradientOp& gradient = gradient_op(op, i);
     std::vector<Operand> inputs;
     std::vector<Tensor> upstream;
-    for (std::size_t u : derived.used) inputs.push_back(context.input(u));
+    for (std::size_t u : gradient.used) inputs.push_back(context.input(u));
     upstream.reserve(op.outputs.size());
     for (std::size_t o = 0; o < op.outputs.size(); ++o) {
       upstream.push_back(context.upstream(o));
       inputs.emplace_back(upstream.back(), context.where());
     }
-    context.set(i, invoke1(*derived.op, inputs, context.raw_attrs(), scalars));
+    context.set(i, invoke1(*gradient.op, inputs, context.raw_attrs(), scalars));
   }
 }
 

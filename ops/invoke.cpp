@@ -1,6 +1,6 @@
-// Every op call passes through this file: dtypes, casts and numbers, infer, then the first route of the table "The
-// route of a call" in docs/architecture.md whose condition holds. Afterwards the observers of the thread (tapes) are
-// notified.
+// Every op call that makes its results passes through this file: dtypes, casts and numbers, infer, then the first route
+// of the table "The route of a call" in docs/architecture.md whose condition holds. Afterwards the observers of the
+// thread (tapes) are notified.
 #include <algorithm>
 
 #include "lockstep/ops/shape.h"

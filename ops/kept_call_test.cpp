@@ -18,24 +18,24 @@ namespace lockstep {
 namespace {
 
 // A call on tensors, of which a kept call is made.
-struct Described {
-  Described(const char* name, const std::vector<Tensor>& tensors, const void* attributes = nullptr,
-            std::vector<Scalar> own_numbers = {})
+struct AbstractCall {
+  AbstractCall(const char* name, const std::vector<Tensor>& tensors, const void* attributes = nullptr,
+               std::vector<Scalar> own_numbers = {})
       : op(built_in(name)), attrs(attributes), numbers(std::move(own_numbers)) {
-    descriptions.reserve(tensors.size());
+    abstract_tensors.reserve(tensors.size());
     for (const Tensor& t : tensors) {
-      descriptions.push_back(t.is_abstract() ? t : abstract_like(t));
-      operands.emplace_back(descriptions.back());
+      abstract_tensors.push_back(t.is_abstract() ? t : abstract_like(t));
+      operands.emplace_back(abstract_tensors.back());
     }
   }
-  Described(const Described&) = delete;
+  AbstractCall(const AbstractCall&) = delete;
 
   OpCall call() const { return {op, operands, attrs, numbers, CallSite::current()}; }
 
   const OpDef& op;
   const void* attrs;
   std::vector<Scalar> numbers;
-  std::vector<Tensor> descriptions;
+  std::vector<Tensor> abstract_tensors;
   std::vector<Operand> operands;
 };
 
@@ -64,7 +64,7 @@ class KeptCalls : public testing::TestWithParam<std::string> {
  protected:
   KeptCalls() : home(device_named(GetParam())), device(home.state()), scope(home) {}
 
-  std::shared_ptr<const KeptCall> keep(const Described& call) {
+  std::shared_ptr<const KeptCall> keep(const AbstractCall& call) {
     KeepAnswer answer = keep_call(call.call(), device);
     EXPECT_EQ(answer.route, CallRoute::kernel) << call.op.name << ": " << answer.reason;
     if (!answer.call) throw std::runtime_error("not kept");
@@ -75,7 +75,7 @@ class KeptCalls : public testing::TestWithParam<std::string> {
   // update them.
   void expect_bits_of_the_call(const char* name, const std::function<std::vector<Tensor>(float first)>& inputs,
                                const void* attrs = nullptr, const std::vector<Scalar>& numbers = {}) {
-    const Described call(name, inputs(1), attrs, numbers);
+    const AbstractCall call(name, inputs(1), attrs, numbers);
     const std::shared_ptr<const KeptCall> kept = keep(call);
     const std::uint64_t prepared = device.kernels().counters.prepares;
     for (const float first : {0.75f, -1.5f}) {
@@ -117,7 +117,7 @@ TEST_P(KeptCalls, HaveTheBitsOfTheCall) {
 TEST_P(KeptCalls, LeaveOutAnOptionalOperand) {
   const lks_conv2d_attrs window{{2, {1, 1}}, {4, {0, 0, 0, 0}}, {2, {1, 1}}, 1};
   const Tensor x = numbered({2, 6, 5, 3}), w = numbered({4, 3, 3, 3}), bias = numbered({4});
-  Described call("conv2d", {x, w}, &window);
+  AbstractCall call("conv2d", {x, w}, &window);
   call.operands.push_back(Operand::absent());
   const auto kept = keep(call);
   const std::vector<Operand> two = {x, w}, three = {x, w, bias};
@@ -127,7 +127,7 @@ TEST_P(KeptCalls, LeaveOutAnOptionalOperand) {
         launched(*kept, {x, w, bias});
       },
       ErrorId::wrong_input_count, {"conv2d: takes 2 tensors, not 3"}, "kept_call_test.cpp:", true);
-  const Described with_bias("conv2d", {x, w, bias}, &window);
+  const AbstractCall with_bias("conv2d", {x, w, bias}, &window);
   const KeepAnswer added = keep_call(with_bias.call(), device);
   if (!added.call) return;  // another op adds the bias
   EXPECT_EQ(launched(*added.call, {x, w, bias})[0].to_bytes(), invoke(call.op, three, &window)[0].to_bytes());
@@ -140,14 +140,14 @@ TEST_P(KeptCalls, UpdateInPlaceAsTheCallDoes) {
   const std::vector<Scalar> numbers = {0.01, 0.9, 0.999, 0.1, 0.001, 10.0, 1000.0, 1e-7, 0.0};
   expect_bits_of_the_call("adam_update", tensors, nullptr, numbers);
   // The inputs themselves have the results.
-  const Described call("adam_update", tensors(1), nullptr, numbers);
+  const AbstractCall call("adam_update", tensors(1), nullptr, numbers);
   const std::vector<Tensor> given = tensors(2);
   const std::vector<Tensor> results = launched(*keep(call), given);
   for (std::size_t o = 0; o < results.size(); ++o) EXPECT_EQ(results[o].to_bytes(), given[o].to_bytes()) << o;
 }
 
 TEST_P(KeptCalls, WriteIntoGivenTensors) {
-  const Described call("add", {numbered({4}), numbered({4})});
+  const AbstractCall call("add", {numbered({4}), numbered({4})});
   const auto kept = keep(call);
   const std::vector<Tensor> inputs = {Tensor({1.0f, 2.0f, 3.0f, 4.0f}), Tensor({0.5f, 0.5f, 0.5f, 0.5f})};
   const Tensor target = zeros({4});
@@ -157,10 +157,10 @@ TEST_P(KeptCalls, WriteIntoGivenTensors) {
   EXPECT_EQ(target.to_vector<float>(), (std::vector<float>{1.5f, 2.5f, 3.5f, 4.5f}));
 }
 
-TEST_P(KeptCalls, TakeTheLayoutThatWasDescribed) {
+TEST_P(KeptCalls, TakeTheLayoutOfTheAbstractTensor) {
   const Tensor table({1.0f, 2.0f, 3.0f, 4.0f, 5.0f, 6.0f});
   const Tensor turned = transpose(reshape(table, {2, 3}));
-  const Described call("add", {turned, turned});
+  const AbstractCall call("add", {turned, turned});
   const KeepAnswer answer = keep_call(call.call(), device);
   if (answer.route == CallRoute::copied_operand) GTEST_SKIP() << "the driver takes dense operands only";
   ASSERT_TRUE(answer.call) << answer.reason;
@@ -174,7 +174,7 @@ TEST_P(KeptCalls, TakeTheLayoutThatWasDescribed) {
 }
 
 TEST_P(KeptCalls, TakeAnyStrideOfASingleElement) {
-  const Described call("add", {numbered({1, 3}), numbered({1, 3})});
+  const AbstractCall call("add", {numbered({1, 3}), numbered({1, 3})});
   const auto kept = keep(call);
   const Tensor column = reshape(Tensor({1.0f, 2.0f, 3.0f}), {3, 1}), turned = transpose(column);
   ASSERT_NE(turned.impl()->strides[0], 3) << "the stride in a new tensor";
@@ -182,7 +182,7 @@ TEST_P(KeptCalls, TakeAnyStrideOfASingleElement) {
 }
 
 TEST_P(KeptCalls, AreSubmittedTogether) {
-  const Described call("add", {numbered({2}), numbered({2})});
+  const AbstractCall call("add", {numbered({2}), numbered({2})});
   const auto kept = keep(call);
   const Tensor x({1.0f, 2.0f}), y({5.0f, 7.0f}), sum = zeros({2}), total = zeros({2});
   const std::vector<TensorImpl*> first = impls_of({x, x}), second = impls_of({x, y});
@@ -200,7 +200,7 @@ TEST_P(KeptCalls, AreSubmittedTogether) {
 }
 
 TEST_P(KeptCalls, OutliveTheCache) {
-  const Described call("add", {numbered({4}), numbered({4})});
+  const AbstractCall call("add", {numbered({4}), numbered({4})});
   const auto kept = keep(call);
   device.kernels().clear();
   const std::vector<Tensor> inputs = {Tensor({1.0f, 2.0f, 3.0f, 4.0f}), Tensor({1.0f, 1.0f, 1.0f, 1.0f})};
@@ -208,7 +208,7 @@ TEST_P(KeptCalls, OutliveTheCache) {
 }
 
 TEST_P(KeptCalls, AreLaunchedByTwoThreadsAtOnce) {
-  const Described call("mul", {numbered({1000}), numbered({1000})});
+  const AbstractCall call("mul", {numbered({1000}), numbered({1000})});
   const auto kept = keep(call);
   const auto work = [&](float factor) {
     const DeviceScope here(home);
@@ -228,7 +228,7 @@ TEST_P(KeptCalls, AreLaunchedByTwoThreadsAtOnce) {
 
 TEST_P(KeptCalls, ComputeTheirNumbersAtEachLaunch) {
   const LaunchNumber batch = LaunchNumber::of(Dim::symbol("batch"));
-  Described call("mul", {numbered({3})});
+  AbstractCall call("mul", {numbered({3})});
   call.operands.emplace_back((1 / batch).scalar());
   const auto kept = keep(call);
   ASSERT_EQ(kept->symbols().size(), 1u);
@@ -245,7 +245,7 @@ TEST_P(KeptCalls, ComputeTheirNumbersAtEachLaunch) {
 
 TEST_P(KeptCalls, RoundTheirNumbersOnce) {
   const LaunchNumber n = LaunchNumber::symbol("n", NumberKind::integer);
-  Described call("add", {zeros({1})});
+  AbstractCall call("add", {zeros({1})});
   call.operands.emplace_back(n.scalar());
   const auto kept = keep(call);
   LaunchValues values;
@@ -257,7 +257,7 @@ TEST_P(KeptCalls, RoundTheirNumbersOnce) {
 TEST_P(KeptCalls, RefuseNumbersThatTheDtypeCannotHold) {
   const LaunchNumber n = LaunchNumber::symbol("n", NumberKind::integer);
   const Tensor x(std::vector<std::int32_t>{1, 2}, Shape{2});
-  Described call("add", {x});
+  AbstractCall call("add", {x});
   call.operands.emplace_back(n.scalar());
   const auto kept = keep(call);
   LaunchValues values;
@@ -272,7 +272,7 @@ TEST_P(KeptCalls, DrawWithAKeyThatMoves) {
   const LaunchNumber position = LaunchNumber::symbol("position", NumberKind::counter);
   const LaunchNumber stream = position + 2;
   const lks_random_bits_attrs attrs{{1, {11}}, static_cast<std::int64_t>(i32)};
-  const Described call("random_bits", {}, &attrs, {7, 0, low_word(stream), high_word(stream)});
+  const AbstractCall call("random_bits", {}, &attrs, {7, 0, low_word(stream), high_word(stream)});
   const auto kept = keep(call);
   for (const std::uint64_t at : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{0xffffffff}, ~std::uint64_t{0}}) {
     LaunchValues values;
@@ -285,7 +285,7 @@ TEST_P(KeptCalls, DrawWithAKeyThatMoves) {
 // refusals
 
 TEST_P(KeptCalls, RefuseTensorsThatDoNotFit) {
-  const Described call("add", {numbered({2, 3}), numbered({2, 3})});
+  const AbstractCall call("add", {numbered({2, 3}), numbered({2, 3})});
   const auto kept = keep(call);
   const Tensor x = numbered({2, 3});
   const auto refused = [&](std::vector<Tensor> inputs, ErrorId id, const std::string& words) {
@@ -315,7 +315,7 @@ TEST_P(KeptCalls, RefuseTensorsThatDoNotFit) {
 }
 
 TEST_P(KeptCalls, UpdateOnlyTheirInput) {
-  const Described call("sgd_update", {numbered({3}), numbered({3})}, nullptr, {0.5});
+  const AbstractCall call("sgd_update", {numbered({3}), numbered({3})}, nullptr, {0.5});
   const auto kept = keep(call);
   const Tensor w = ones({3}), g = ones({3}), elsewhere = zeros({3});
   std::vector<TensorRef> outputs = {TensorRef::share(elsewhere.impl())};
@@ -330,7 +330,7 @@ TEST_P(KeptCalls, UpdateOnlyTheirInput) {
 }
 
 TEST_P(KeptCalls, UpdateTheirInputOnlyWhereItLies) {
-  const Described call("sgd_update", {numbered({1024}), numbered({1024})}, nullptr, {0.5});
+  const AbstractCall call("sgd_update", {numbered({1024}), numbered({1024})}, nullptr, {0.5});
   const auto kept = keep(call);
   const Tensor both = ones({2048}), g = ones({1024});
   const Tensor w = slice(both, {{0, 0, 1024}}), other = slice(both, {{0, 1024, 2048}});
@@ -357,40 +357,40 @@ TEST_P(KeptCalls, RefuseCallsThatCannotBeMade) {
   // As in the call itself, extents beside 0 count.
   const lks_reduce_attrs last_two{{2, {1, 2}}, 0};
   constexpr std::int64_t two_32 = std::int64_t{1} << 32;
-  const Described empty("sum", {Tensor::abstract({f32, {0, two_32, two_32}})}, &last_two);
+  const AbstractCall empty("sum", {Tensor::abstract({f32, {0, two_32, two_32}})}, &last_two);
   expect_error_saying([&] { keep_call(empty.call(), device); }, ErrorId::invalid_shape, {"sum: ", "besides 0"},
                       "kept_call_test.cpp:", true);
 }
 
 TEST_P(KeptCalls, OtherRoutesAreNamed) {
-  const auto route = [&](const Described& call) {
+  const auto route = [&](const AbstractCall& call) {
     const KeepAnswer answer = keep_call(call.call(), device);
     EXPECT_EQ(answer.call, nullptr);
     return answer.route;
   };
   const lks_reduce_attrs rows{{1, {1}}, 0};
   const ShapeAttrs six{{6}};
-  EXPECT_EQ(route(Described("reshape", {numbered({2, 3})}, &six)), CallRoute::view);
+  EXPECT_EQ(route(AbstractCall("reshape", {numbered({2, 3})}, &six)), CallRoute::view);
   const struct {
     std::int64_t axis, parts;
     IntList sizes;
   } halves{0, 2, {}};
-  EXPECT_EQ(route(Described("split", {numbered({4, 3})}, &halves)), CallRoute::view);
-  EXPECT_EQ(route(Described("add", {zeros({0, 2}), zeros({0, 2})})), CallRoute::empty);
+  EXPECT_EQ(route(AbstractCall("split", {numbered({4, 3})}, &halves)), CallRoute::view);
+  EXPECT_EQ(route(AbstractCall("add", {zeros({0, 2}), zeros({0, 2})})), CallRoute::empty);
   const struct {
     IntList shape;
     std::int64_t dtype;
   } filled{{3}, static_cast<std::int64_t>(f32)};
-  EXPECT_EQ(route(Described("full", {}, &filled, {1.0})), CallRoute::copies);
+  EXPECT_EQ(route(AbstractCall("full", {}, &filled, {1.0})), CallRoute::copies);
   const struct { std::int64_t device; } first{0};
-  EXPECT_EQ(route(Described("to_device", {numbered({3})}, &first)), CallRoute::host_function);
-  Described promotes("add", {Tensor::abstract({i32, {2}})});
+  EXPECT_EQ(route(AbstractCall("to_device", {numbered({3})}, &first)), CallRoute::host_function);
+  AbstractCall promotes("add", {Tensor::abstract({i32, {2}})});
   promotes.operands.emplace_back(2.5);
   EXPECT_EQ(route(promotes), CallRoute::rewritten);
-  Described number("sum", {}, &rows);
+  AbstractCall number("sum", {}, &rows);
   number.operands.emplace_back(2.5);
   EXPECT_EQ(route(number), CallRoute::rewritten);
-  const Described symbolic("add", {Tensor::abstract({f32, {Dim::symbol("n")}}), Tensor::abstract({f32, {1}})});
+  const AbstractCall symbolic("add", {Tensor::abstract({f32, {Dim::symbol("n")}}), Tensor::abstract({f32, {1}})});
   expect_error_saying([&] { keep_call(symbolic.call(), device); }, ErrorId::symbolic_value, {"not known yet"},
                       "kept_call_test.cpp:", true);
 }
@@ -418,14 +418,14 @@ TEST_P(KeptCalls, KernelsOfTheHostAreNotKept) {
 
 // ------------------------------------------------------------------------------------------------------------- layouts
 
-TEST(KeptLayouts, AreThoseOfTheTensorThatIsDescribed) {
+TEST(KeptLayouts, AreThoseOfTheAbstractTensor) {
   const Tensor table = zeros({8});
-  const auto described = [&](std::int64_t first) { return abstract_like(slice(table, {{0, first, 8}})); };
+  const auto abstract = [&](std::int64_t first) { return abstract_like(slice(table, {{0, first, 8}})); };
   const auto alignment = [](const Tensor& x) { return alignment_of(kernel_tensor(*x.impl()), 64); };
-  EXPECT_EQ(described(1).shape(), Shape{7});
-  EXPECT_EQ(alignment(described(1)), 4u);
-  EXPECT_EQ(alignment(described(4)), 16u);
-  EXPECT_EQ(alignment(described(0)), 64u);
+  EXPECT_EQ(abstract(1).shape(), Shape{7});
+  EXPECT_EQ(alignment(abstract(1)), 4u);
+  EXPECT_EQ(alignment(abstract(4)), 16u);
+  EXPECT_EQ(alignment(abstract(0)), 64u);
 }
 
 TEST(KeptLayouts, AreThoseOfNewTensorsUnlessGiven) {

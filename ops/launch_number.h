@@ -1,5 +1,5 @@
 // Numbers that are known only at launch: 1/batch, a learning rate, the position of a random stream. Calls on
-// descriptions take them as operands and as an op's own numbers, so that what is recorded of a call does not freeze
+// abstract tensors take them as operands and as an op's own numbers, so that what is recorded of a call does not freeze
 // their values. They are computed on the host, at each launch.
 #pragma once
 

@@ -185,7 +185,8 @@ TEST(LaunchNumbers, TakeOnlyValuesOfTheirKind) {
   expect_refusal([&] { integer_div(step, rate); }, ErrorId::invalid_use, "`rate`");
 }
 
-// ----------------------------------------------------------------------------------------------------- described calls
+// ---------------------------------------------------------------------------------------------------- calls on
+// abstract tensors
 
 // Keeps the numbers of the calls of one op: those among its operands, then its own.
 class NumberLog : public OpObserver {
@@ -207,28 +208,28 @@ class NumberLog : public OpObserver {
   const std::string op_;
 };
 
-Tensor described(const Shape& shape, DType dtype = f32) { return Tensor::abstract({dtype, shape}); }
+Tensor abstract(const Shape& shape, DType dtype = f32) { return Tensor::abstract({dtype, shape}); }
 
-TEST(DescribedNumbers, AreKeptByTheCall) {
+TEST(NumbersOfAbstractCalls, AreKeptByTheCall) {
   NumberLog log("mul");
-  const Tensor y = mul(described({2, 3}), Operand(rate * 0.5));
+  const Tensor y = mul(abstract({2, 3}), Operand(rate * 0.5));
   EXPECT_TRUE(y.is_abstract());
   EXPECT_EQ(y.spec(), (TensorSpec{f32, {2, 3}}));
   ASSERT_EQ(log.numbers.size(), 1u);
   EXPECT_EQ(log.numbers[0].to_string(), "rate*0.5");
 }
 
-TEST(DescribedNumbers, HaveTheDtypeOfTheirKind) {
-  EXPECT_EQ(mul(described({2}, i64), Operand(step)).dtype(), i64);
-  EXPECT_EQ(mul(described({2}, i64), Operand(position)).dtype(), i64);
-  EXPECT_EQ(mul(described({2}, i64), Operand(rate)).dtype(), f32) << "as a plain 2.5 would";
-  EXPECT_EQ(mul(described({2}, f16), Operand(step)).dtype(), f16);
+TEST(NumbersOfAbstractCalls, HaveTheDtypeOfTheirKind) {
+  EXPECT_EQ(mul(abstract({2}, i64), Operand(step)).dtype(), i64);
+  EXPECT_EQ(mul(abstract({2}, i64), Operand(position)).dtype(), i64);
+  EXPECT_EQ(mul(abstract({2}, i64), Operand(rate)).dtype(), f32) << "as a plain 2.5 would";
+  EXPECT_EQ(mul(abstract({2}, f16), Operand(step)).dtype(), f16);
   AbstractCallsScope describing;
   EXPECT_EQ(add(Operand(step), 1).dtype(), i32);
   EXPECT_EQ(add(Operand(step), Operand(rate)).dtype(), f32);
 }
 
-TEST(DescribedNumbers, BecomeTensorsWhereOpsNeedTensors) {
+TEST(NumbersOfAbstractCalls, BecomeTensorsWhereOpsNeedTensors) {
   AbstractCallsScope describing;
   NumberLog log("full");
   EXPECT_EQ(sum(Operand(rate)).spec(), (TensorSpec{f32, {}}));
@@ -239,8 +240,8 @@ TEST(DescribedNumbers, BecomeTensorsWhereOpsNeedTensors) {
   expect_refusal([] { full({4}, rate, i32); }, ErrorId::symbolic_value, "this op checks its value");
 }
 
-TEST(DescribedNumbers, MayBeAnOpsOwn) {
-  const Tensor w = described({3}), g = described({3});
+TEST(NumbersOfAbstractCalls, MayBeAnOpsOwn) {
+  const Tensor w = abstract({3}), g = abstract({3});
   NumberLog log("sgd_update");
   const std::vector<Scalar> numbers = {rate};
   const std::vector<Operand> operands = {w, g};
@@ -249,14 +250,14 @@ TEST(DescribedNumbers, MayBeAnOpsOwn) {
   EXPECT_EQ(log.numbers[0].to_string(), "rate");
 }
 
-TEST(DescribedNumbers, MayBeTheKeyOfRandomNumbers) {
+TEST(NumbersOfAbstractCalls, MayBeTheKeyOfRandomNumbers) {
   const LaunchNumber stream = position + 2;
   const std::vector<Scalar> key = {7, 0, low_word(stream), high_word(stream)};
   AbstractCallsScope describing;
   const lks_random_uniform_attrs attrs{{1, {5}}, static_cast<std::int64_t>(f32)};
   NumberLog log("random_bits");
   {
-    // Its parts are described: the bits, with this key, and what is made of them.
+    // Its parts are abstract: the bits, with this key, and what is made of them.
     const OpDef& op = built_in("random_uniform");
     std::vector<Scalar> numbers = {0.0, 1.0};
     numbers.insert(numbers.end(), key.begin(), key.end());
@@ -276,10 +277,10 @@ TEST(DescribedNumbers, MayBeTheKeyOfRandomNumbers) {
                  ErrorId::symbolic_value, "`rate` is known only at launch, and this op checks its value");
 }
 
-TEST(DescribedNumbers, MayBeTheKeyOfACallByName) {
+TEST(NumbersOfAbstractCalls, MayBeTheKeyOfACallByName) {
   AbstractCallsScope describing;
   const Scalar stream = position + 2;
-  const Tensor x = described({5});
+  const Tensor x = abstract({5});
   const Operand operand(x);
   LaunchValues values;
   values.set(position, (std::uint64_t{3} << 32) + 5);
@@ -303,8 +304,8 @@ TEST(DescribedNumbers, MayBeTheKeyOfACallByName) {
   expect_key("dropout", std::span(&operand, 1), {{"rate", 0.5}});
 }
 
-TEST(DescribedNumbers, TheNumberOfElementsIsOne) {
-  const Tensor x = described({Dim::symbol("batch"), 784});
+TEST(NumbersOfAbstractCalls, TheNumberOfElementsIsOne) {
+  const Tensor x = abstract({Dim::symbol("batch"), 784});
   GradientTape tape;
   tape.watch(x);
   const Tensor y = mean(x);
@@ -319,8 +320,8 @@ TEST(DescribedNumbers, TheNumberOfElementsIsOne) {
   }
 }
 
-TEST(DescribedNumbers, AnUpstreamGradientMayHaveElementsAllTheSame) {
-  const Tensor x = described({Dim::symbol("batch"), 3});
+TEST(NumbersOfAbstractCalls, AnUpstreamGradientMayHaveElementsAllTheSame) {
+  const Tensor x = abstract({Dim::symbol("batch"), 3});
   GradientTape tape;
   tape.watch(x);
   const Tensor g = tape.gradient(mean(x), x, {.upstream = Tensor(2.0f)});

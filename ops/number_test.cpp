@@ -262,7 +262,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, Numbers, testing::ValuesIn(available_devices()
 
 // ---------------------------------------------------------------------------------------------------- abstract tensors
 
-TEST(NumbersOfDescriptions, AreInferredAlike) {
+TEST(NumbersOfAbstractCalls, AreInferredAlike) {
   const Tensor mask = Tensor::abstract({boolean, Shape{2}}), whole = Tensor::abstract({i32, Shape{2}});
   EXPECT_EQ(where(mask, 1, 0).dtype(), i32);
   EXPECT_EQ((whole * 2.5).dtype(), f32);

@@ -220,7 +220,7 @@ TEST(Random, PermutationsArePermutations) {
 
 // ---------------------------------------------------------------------------------------------------- abstract tensors
 
-TEST(Descriptions, OpsInferShapesWithSymbolicExtents) {
+TEST(AbstractTensors, OpsInferShapesWithSymbolicExtents) {
   const Dim batch = Dim::symbol("batch");
   const Tensor x = Tensor::abstract({f32, {batch, 28, 28, 1}});
   const Tensor y = relu(conv2d(x, zeros({8, 3, 3, 1})));
@@ -231,7 +231,7 @@ TEST(Descriptions, OpsInferShapesWithSymbolicExtents) {
   EXPECT_THROW(matmul(flatten(y), zeros({7, 2})), ShapeError) << "what is known is checked";
 }
 
-TEST(Descriptions, PositionsFromTheFrontNeedNoExtent) {
+TEST(AbstractTensors, PositionsFromTheFrontNeedNoExtent) {
   const Dim n = Dim::symbol("n");
   const Tensor x = Tensor::abstract({f32, {n, 3}});
   EXPECT_EQ(select_index(x, 0, 0).shape(), (Shape{3}));
@@ -247,7 +247,7 @@ TEST(Descriptions, PositionsFromTheFrontNeedNoExtent) {
   EXPECT_EQ(tape.gradient(sum(select_index(x, 0, 0)), x).shape(), (Shape{n, 3}));
 }
 
-TEST(Descriptions, OfTwoExtentsTheKnownOneIsTheResults) {
+TEST(AbstractTensors, OfTwoExtentsTheKnownOneIsTheResults) {
   const Dim batch = Dim::symbol("batch");
   const Tensor some = Tensor::abstract({f32, {batch, 3}}), four = zeros({4, 3});
   EXPECT_EQ((some + four).shape(), (Shape{4, 3}));

@@ -489,7 +489,7 @@ OpDef unary_op(std::string name, Expr (*body)(Expr), UnaryGradient gradient, Poi
       [body](ProgramBuilder&, const OpCall&, std::span<const Expr> in) { return std::vector<Expr>{body(in[0])}; },
       std::move(options));
   if (!gradient.gradient) return op;
-  // The gradient is one fused op. Its own gradient is derived from its program.
+  // The gradient is one fused op. Its own gradient is found by differentiating its program.
   const auto rule = gradient.gradient;
   const bool from_output = gradient.from == UnaryGradient::From::output;
   op.saves = {from_output ? Saves{0, 1} : Saves{1, 0}};

@@ -126,12 +126,12 @@ TEST_F(Recovery, AFailureIsMetAfterItsChangesAreUndone) {
   };
   const std::function<void()> ways[] = {[&] { queue->check(failed); }, [&] { queue->wait_unless_skipped(failed); },
                                         [&] { queue->synchronize(); }, launch};
-  for (const std::function<void()>& meet : ways) {
+  for (const std::function<void()>& wait : ways) {
     const bool is_undone = undone_after([&](std::uint64_t command) {
       failed = command;
-      EXPECT_THROW(meet(), DeviceError) << &meet - ways;
+      EXPECT_THROW(wait(), DeviceError) << &wait - ways;
     });
-    EXPECT_TRUE(is_undone) << &meet - ways;
+    EXPECT_TRUE(is_undone) << &wait - ways;
   }
 }
 

@@ -1,4 +1,4 @@
-// For tests of failures: counts how often a program meets the failure of a gather whose index is out of range.
+// For tests of failures: counts how often a program gets the failure of a gather whose index is out of range.
 #pragma once
 
 #include <gtest/gtest.h>

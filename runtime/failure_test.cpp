@@ -361,7 +361,7 @@ TEST_P(Failures, AreReportedOnAnotherThreadToo) {
   EXPECT_EQ(failed, 1);
 }
 
-// Another thread may meet a failure between the moment in which an upload is enqueued and that in which its thread goes
+// Another thread may find a failure between the moment in which an upload is enqueued and that in which its thread goes
 // on.
 TEST_P(Failures, UploadsBesideThemOnAnotherThreadArrive) {
   std::atomic<bool> stop{false};
@@ -412,7 +412,7 @@ TEST_F(FailedWaits, AlwaysRaise) {
     fail_next_wait(value);
     EXPECT_THROW((table + 2.0f).to_vector<float>(), DeviceError) << value;
     const Tensor picked = gather(table, Tensor({std::int64_t{9}}));
-    EXPECT_THROW(picked.to_vector<float>(), ShapeError) << "a failure after that is met as ever";
+    EXPECT_THROW(picked.to_vector<float>(), ShapeError) << "a failure after that is thrown as usual";
     EXPECT_NO_THROW(synchronize(toy()));
   }
 }

@@ -19,15 +19,15 @@ namespace {
 constexpr std::size_t usual_capacity = 4096;
 constexpr std::size_t thread_table_size = 256;
 
-std::size_t capacity_option(const char* key, std::size_t usual, std::size_t most) {
+std::size_t capacity_option(const char* key, std::size_t usual, std::size_t max) {
   const std::optional<std::string> text = option(key);
   if (!text) return usual;
   std::size_t number = 0;
   const char* end = text->data() + text->size();
   const auto [stop, error] = std::from_chars(text->data(), end, number);
-  if (error != std::errc() || stop != end || number < 1 || number > most) {
+  if (error != std::errc() || stop != end || number < 1 || number > max) {
     ErrorBuilder(ErrorId::bad_arguments, "option", std::string(key) + " is \"" + *text + "\"")
-        .fix("set it to a number from 1 to " + std::to_string(most))
+        .fix("set it to a number from 1 to " + std::to_string(max))
         .raise();
   }
   return number;

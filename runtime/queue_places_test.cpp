@@ -94,7 +94,7 @@ TEST_F(PlacesOfFailures, AreAskedForWithoutItWhereALaunchMeetsThem) {
   const ExternalCallSites sites(lines);
   const std::uint64_t failed = failing_command(sites.at(6));
   queue->wait_idle();
-  EXPECT_EQ(lines->asked, 0) << "nobody has met it";
+  EXPECT_EQ(lines->asked, 0) << "no call has thrown it";
   const std::uint64_t before = script.newest;
   const Error e = error_of([&] { launch(sites.at(7), [&] { queue->verify_written(failed); }); });
   EXPECT_EQ(e.where(), "called at train.py:6") << "the line of the command that failed";

@@ -92,9 +92,9 @@ class Recovery : public testing::Test {
     queue = std::make_unique<CommandQueue>(device->state(), LKS_QUEUE_COMPUTE);
   }
   std::uint64_t command() { return queue->fill(block, 0, 4, 0, 4, {.op = "fill"}); }
-  /// A command fails, and another thread undoes its changes, which takes 20 ms. Calls meet(the command) meanwhile, and
+  /// A command fails, and another thread undoes its changes, which takes 20 ms. Calls wait(the command) meanwhile, and
   /// returns whether the changes are undone when it returns.
-  bool undone_after(const std::function<void(std::uint64_t)>& meet) {
+  bool undone_after(const std::function<void(std::uint64_t)>& wait) {
     std::atomic<bool> is_undoing{false}, is_undone{false};
     const std::uint64_t failed = script.fails_at = command();
     queue->undo_if_failed([&] {
@@ -104,7 +104,7 @@ class Recovery : public testing::Test {
     });
     std::thread finder([&] { queue->wait_idle(); });
     while (!is_undoing) std::this_thread::yield();
-    meet(failed);
+    wait(failed);
     const bool result = is_undone;
     finder.join();
     return result;

@@ -157,7 +157,7 @@ TEST_P(StreamsOf, AThreadThatFailsAllTheTimeDisturbsNoOther) {
   EXPECT_EQ(problem, "");
   EXPECT_EQ(trained, expected);
   EXPECT_GE(failures, 4);
-  EXPECT_NO_THROW(synchronize(device)) << "its failures were met where they belong";
+  EXPECT_NO_THROW(synchronize(device)) << "its failures were thrown where they belong";
 }
 
 TEST_P(StreamsOf, TrainingAndFilesLeaveTheFailuresOfOthersToThem) {
@@ -188,7 +188,7 @@ TEST_P(StreamsOf, TrainingAndFilesLeaveTheFailuresOfOthersToThem) {
     while_another_fails([&] { load_optimizer(file, model.optimizer(), model.trainable_variables()); });
     EXPECT_EQ(model.weights_sha256(), weights);
   }
-  EXPECT_EQ(failed, 5) << "each is met once, where it belongs";
+  EXPECT_EQ(failed, 5) << "each is thrown once, where it belongs";
   EXPECT_NO_THROW(synchronize(device));
 }
 

@@ -260,7 +260,7 @@ TEST_F(Streams, PoisonIsWrittenAfterAllUses) {
 
 // ------------------------------------------------------------------------------------------------------------ failures
 
-TEST_F(Streams, AFailureIsMetByThoseWhoUseItsTensorsAndByNobodyElse) {
+TEST_F(Streams, AFailureIsThrownByUsesOfItsTensorsAndByNothingElse) {
   const Tensor picked = [&] {
     const StreamScope in(a);
     return bad();
@@ -275,7 +275,7 @@ TEST_F(Streams, AFailureIsMetByThoseWhoUseItsTensorsAndByNobodyElse) {
     EXPECT_NO_THROW(b.synchronize());
   }
   EXPECT_NO_THROW(Stream::default_of(toy()).synchronize());
-  EXPECT_EQ(failures_of([&] { a.synchronize(); }, 3), 1) << "nobody has met it on its own stream";
+  EXPECT_EQ(failures_of([&] { a.synchronize(); }, 3), 1) << "it was not thrown on its own stream";
   EXPECT_NO_THROW(synchronize(toy()));
 }
 

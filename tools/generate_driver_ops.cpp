@@ -57,7 +57,7 @@ Ranks ranks_of(const OpDef& op, std::size_t input) {
 void print_inputs(const OpDef& op) {
   for (std::size_t i = 0; i < op.inputs.size(); ++i) {
     const InputDef& in = op.inputs[i];
-    std::printf("\n *   %s: %s, %s in the suite", in.name.c_str(), in.types.to_string().c_str(),
+    std::printf("\n *   %s: %s, %s in its own cases", in.name.c_str(), in.types.to_string().c_str(),
                 ranks_of(op, i).text().c_str());
     if (i > 0 && in.group == op.inputs[0].group && in.group != '-')
       std::printf(", dtype of %s", op.inputs[0].name.c_str());

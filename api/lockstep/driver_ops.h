@@ -46,13 +46,13 @@ typedef struct lks_int_list {
 
 /* The same elements, dense and row-major. Drivers also use it between any two strided layouts.
  * (x) -> y
- *   x: f32, f64, f16, bf16, i8, u8, i32, i64, bool, rank 0 to 8 in the suite */
+ *   x: f32, f64, f16, bf16, i8, u8, i32, i64, bool, rank 0 to 8 in its own cases */
 #define LKS_OP_COPY 2u
 #define LKS_OP_COPY_VERSION 1u
 
 /* Sum over axes.
  * (x) -> y; lks_reduce_attrs
- *   x: f32, f64, f16, bf16, i32, i64, rank 1 to 8 in the suite
+ *   x: f32, f64, f16, bf16, i32, i64, rank 1 to 8 in its own cases
  *   y: extents of x without the reduced axes, or with 1 in their place */
 #define LKS_OP_SUM 60u
 #define LKS_OP_SUM_VERSION 1u
@@ -63,28 +63,28 @@ typedef struct lks_reduce_attrs {
 
 /* Arithmetic mean over axes.
  * (x) -> y; lks_reduce_attrs
- *   x: f32, f64, f16, bf16, rank 1 to 8 in the suite
+ *   x: f32, f64, f16, bf16, rank 1 to 8 in its own cases
  *   y: extents of x without the reduced axes, or with 1 in their place */
 #define LKS_OP_MEAN 61u
 #define LKS_OP_MEAN_VERSION 1u
 
 /* Largest element over axes; NaN propagates.
  * (x) -> y; lks_reduce_attrs
- *   x: f32, f64, f16, bf16, i32, i64, rank 1 to 8 in the suite
+ *   x: f32, f64, f16, bf16, i32, i64, rank 1 to 8 in its own cases
  *   y: extents of x without the reduced axes, or with 1 in their place */
 #define LKS_OP_MAX 62u
 #define LKS_OP_MAX_VERSION 1u
 
 /* Smallest element over axes; NaN propagates.
  * (x) -> y; lks_reduce_attrs
- *   x: f32, f64, f16, bf16, i32, i64, rank 1 to 8 in the suite
+ *   x: f32, f64, f16, bf16, i32, i64, rank 1 to 8 in its own cases
  *   y: extents of x without the reduced axes, or with 1 in their place */
 #define LKS_OP_MIN 63u
 #define LKS_OP_MIN_VERSION 1u
 
 /* Position of the largest element along an axis, the first of several; NaN counts as largest.
  * (x) -> index; lks_argmax_attrs
- *   x: f32, f64, f16, bf16, i32, i64, rank 1 to 3 in the suite
+ *   x: f32, f64, f16, bf16, i32, i64, rank 1 to 3 in its own cases
  *   index: i64, in [0, extent of the axis); extents of x without the axis */
 #define LKS_OP_ARGMAX 64u
 #define LKS_OP_ARGMAX_VERSION 1u
@@ -94,7 +94,7 @@ typedef struct lks_argmax_attrs {
 
 /* The sum of all elements up to each, along an axis.
  * (x) -> y; lks_cumsum_attrs
- *   x: f32, f64, f16, bf16, i32, i64, rank 1 to 3 in the suite
+ *   x: f32, f64, f16, bf16, i32, i64, rank 1 to 3 in its own cases
  *   y: extents of x */
 #define LKS_OP_CUMSUM 65u
 #define LKS_OP_CUMSUM_VERSION 1u
@@ -105,17 +105,17 @@ typedef struct lks_cumsum_attrs {
 
 /* Matrix product over the last two dimensions. Leading dimensions broadcast; kernels get equal ones.
  * (a, b) -> y
- *   a: f32, f64, f16, bf16, i32, i64, rank 2 to 4 in the suite
- *   b: f32, f64, f16, bf16, i32, i64, rank 2 to 4 in the suite, dtype of a
+ *   a: f32, f64, f16, bf16, i32, i64, rank 2 to 4 in its own cases
+ *   b: f32, f64, f16, bf16, i32, i64, rank 2 to 4 in its own cases, dtype of a
  *   y: (…, m, n) */
 #define LKS_OP_MATMUL 70u
 #define LKS_OP_MATMUL_VERSION 1u
 
 /* Cross-correlation of NHWC images with OHWI filters, plus a bias per output channel if given.
  * (x, w, bias?) -> y; lks_conv2d_attrs
- *   x: f32, f64, f16, bf16, rank 4 in the suite
- *   w: f32, f64, f16, bf16, rank 4 in the suite, dtype of x
- *   bias: f32, f64, f16, bf16, rank 1 in the suite, dtype of x
+ *   x: f32, f64, f16, bf16, rank 4 in its own cases
+ *   w: f32, f64, f16, bf16, rank 4 in its own cases, dtype of x
+ *   bias: f32, f64, f16, bf16, rank 1 in its own cases, dtype of x
  *   y: (batch, output height, output width, output channels) */
 #define LKS_OP_CONV2D 80u
 #define LKS_OP_CONV2D_VERSION 1u
@@ -128,8 +128,8 @@ typedef struct lks_conv2d_attrs {
 
 /* Gradient of conv2d with respect to the image.
  * (dy, w) -> dx; lks_conv2d_backward_input_attrs
- *   dy: f32, f64, f16, bf16, rank 4 in the suite
- *   w: f32, f64, f16, bf16, rank 4 in the suite, dtype of dy */
+ *   dy: f32, f64, f16, bf16, rank 4 in its own cases
+ *   w: f32, f64, f16, bf16, rank 4 in its own cases, dtype of dy */
 #define LKS_OP_CONV2D_BACKWARD_INPUT 81u
 #define LKS_OP_CONV2D_BACKWARD_INPUT_VERSION 1u
 typedef struct lks_conv2d_backward_input_attrs {
@@ -142,8 +142,8 @@ typedef struct lks_conv2d_backward_input_attrs {
 
 /* Gradient of conv2d with respect to the filter.
  * (x, dy) -> dw; lks_conv2d_backward_filter_attrs
- *   x: f32, f64, f16, bf16, rank 4 in the suite
- *   dy: f32, f64, f16, bf16, rank 4 in the suite, dtype of x */
+ *   x: f32, f64, f16, bf16, rank 4 in its own cases
+ *   dy: f32, f64, f16, bf16, rank 4 in its own cases, dtype of x */
 #define LKS_OP_CONV2D_BACKWARD_FILTER 82u
 #define LKS_OP_CONV2D_BACKWARD_FILTER_VERSION 1u
 typedef struct lks_conv2d_backward_filter_attrs {
@@ -156,7 +156,7 @@ typedef struct lks_conv2d_backward_filter_attrs {
 
 /* Largest element under each window; +0 is above -0, NaN above all. Also the tap number row * width + column of the first that is largest.
  * (x) -> y, tap; lks_max_pool2d_attrs
- *   x: f32, f64, f16, bf16, rank 4 in the suite
+ *   x: f32, f64, f16, bf16, rank 4 in its own cases
  *   y: (batch, output height, output width, channels)
  *   tap: i32, in [0, window height * width); taps in the padding are counted, too */
 #define LKS_OP_MAX_POOL2D 83u
@@ -169,8 +169,8 @@ typedef struct lks_max_pool2d_attrs {
 
 /* Gradient of max_pool2d: each dy goes to the element that its tap names.
  * (dy, tap) -> dx; lks_max_pool2d_backward_attrs
- *   dy: f32, f64, f16, bf16, rank 4 in the suite
- *   tap: i32, rank 4 in the suite; elements: as max_pool2d gives them; for others the result is undefined */
+ *   dy: f32, f64, f16, bf16, rank 4 in its own cases
+ *   tap: i32, rank 4 in its own cases; elements: as max_pool2d gives them; for others the result is undefined */
 #define LKS_OP_MAX_POOL2D_BACKWARD 84u
 #define LKS_OP_MAX_POOL2D_BACKWARD_VERSION 1u
 typedef struct lks_max_pool2d_backward_attrs {
@@ -182,8 +182,8 @@ typedef struct lks_max_pool2d_backward_attrs {
 
 /* The elements of x that the taps of a max_pool2d name.
  * (x, tap) -> y; lks_max_pool2d_gather_attrs
- *   x: f32, f64, f16, bf16, rank 4 in the suite
- *   tap: i32, rank 4 in the suite; elements: as max_pool2d gives them; for others the launch fails, LKS_REASON_INDEX, or the result is undefined */
+ *   x: f32, f64, f16, bf16, rank 4 in its own cases
+ *   tap: i32, rank 4 in its own cases; elements: as max_pool2d gives them; for others the launch fails, LKS_REASON_INDEX, or the result is undefined */
 #define LKS_OP_MAX_POOL2D_GATHER 85u
 #define LKS_OP_MAX_POOL2D_GATHER_VERSION 1u
 typedef struct lks_max_pool2d_gather_attrs {
@@ -194,7 +194,7 @@ typedef struct lks_max_pool2d_gather_attrs {
 
 /* Mean under each window, over the elements that are inside the image.
  * (x) -> y; lks_avg_pool2d_attrs
- *   x: f32, f64, f16, bf16, rank 4 in the suite
+ *   x: f32, f64, f16, bf16, rank 4 in its own cases
  *   y: (batch, output height, output width, channels) */
 #define LKS_OP_AVG_POOL2D 86u
 #define LKS_OP_AVG_POOL2D_VERSION 1u
@@ -206,7 +206,7 @@ typedef struct lks_avg_pool2d_attrs {
 
 /* Gradient of avg_pool2d: each dy is shared evenly by the elements under its window.
  * (dy) -> dx; lks_avg_pool2d_backward_attrs
- *   dy: f32, f64, f16, bf16, rank 4 in the suite */
+ *   dy: f32, f64, f16, bf16, rank 4 in its own cases */
 #define LKS_OP_AVG_POOL2D_BACKWARD 87u
 #define LKS_OP_AVG_POOL2D_BACKWARD_VERSION 1u
 typedef struct lks_avg_pool2d_backward_attrs {
@@ -218,7 +218,7 @@ typedef struct lks_avg_pool2d_backward_attrs {
 
 /* Exponentials of x along one axis, scaled to sum to one.
  * (x) -> y; lks_softmax_attrs
- *   x: f32, f64, f16, bf16, rank 1 to 3 in the suite
+ *   x: f32, f64, f16, bf16, rank 1 to 3 in its own cases
  *   y: extents of x */
 #define LKS_OP_SOFTMAX 90u
 #define LKS_OP_SOFTMAX_VERSION 1u
@@ -228,32 +228,32 @@ typedef struct lks_softmax_attrs {
 
 /* Logarithm of softmax, without its loss of precision.
  * (x) -> y; lks_softmax_attrs
- *   x: f32, f64, f16, bf16, rank 1 to 3 in the suite
+ *   x: f32, f64, f16, bf16, rank 1 to 3 in its own cases
  *   y: extents of x */
 #define LKS_OP_LOG_SOFTMAX 91u
 #define LKS_OP_LOG_SOFTMAX_VERSION 1u
 
 /* -log softmax(logits)[label] per row; NaN where a label is outside the classes.
  * (logits, labels) -> loss
- *   logits: f32, f64, f16, bf16, rank 1 to 3 in the suite
- *   labels: i32, i64, rank 0 to 2 in the suite; elements: any; outside [0, classes) the result is NaN
+ *   logits: f32, f64, f16, bf16, rank 1 to 3 in its own cases
+ *   labels: i32, i64, rank 0 to 2 in its own cases; elements: any; outside [0, classes) the result is NaN
  *   loss: extents of labels */
 #define LKS_OP_SPARSE_CROSS_ENTROPY 92u
 #define LKS_OP_SPARSE_CROSS_ENTROPY_VERSION 1u
 
 /* -sum(targets · log softmax(logits)) per row; 0 times -infinity counts as 0.
  * (logits, targets) -> loss
- *   logits: f32, f64, f16, bf16, rank 1 to 2 in the suite
- *   targets: f32, f64, f16, bf16, rank 1 to 2 in the suite, dtype of logits
+ *   logits: f32, f64, f16, bf16, rank 1 to 2 in its own cases
+ *   targets: f32, f64, f16, bf16, rank 1 to 2 in its own cases, dtype of logits
  *   loss: extents of logits without the last */
 #define LKS_OP_CROSS_ENTROPY 93u
 #define LKS_OP_CROSS_ENTROPY_VERSION 1u
 
 /* x, shifted and scaled to mean 0 and variance 1 over its last dimension, then times scale plus shift.
  * (x, scale?, shift?) -> y; scalars epsilon
- *   x: f32, f64, f16, bf16, rank 1 to 3 in the suite
- *   scale: f32, f64, f16, bf16, rank 1 in the suite, dtype of x
- *   shift: f32, f64, f16, bf16, rank 1 in the suite, dtype of x
+ *   x: f32, f64, f16, bf16, rank 1 to 3 in its own cases
+ *   scale: f32, f64, f16, bf16, rank 1 in its own cases, dtype of x
+ *   shift: f32, f64, f16, bf16, rank 1 in its own cases, dtype of x
  *   y: extents of x
  *   epsilon: dtype of x (f32 for f16 and bf16) */
 #define LKS_OP_LAYER_NORM 95u
@@ -261,8 +261,8 @@ typedef struct lks_softmax_attrs {
 
 /* Slices along an axis, by index.
  * (x, indices) -> y; lks_gather_attrs
- *   x: f32, f64, f16, bf16, i8, u8, i32, i64, bool, rank 1 to 3 in the suite
- *   indices: i32, i64, rank 1 to 2 in the suite; elements: any; one outside [0, extent of the axis) fails the launch, LKS_REASON_INDEX
+ *   x: f32, f64, f16, bf16, i8, u8, i32, i64, bool, rank 1 to 3 in its own cases
+ *   indices: i32, i64, rank 1 to 2 in its own cases; elements: any; one outside [0, extent of the axis) fails the launch, LKS_REASON_INDEX
  *   y: extents of x before the axis, then those of indices, then those of x after the axis */
 #define LKS_OP_GATHER 107u
 #define LKS_OP_GATHER_VERSION 1u
@@ -272,8 +272,8 @@ typedef struct lks_gather_attrs {
 
 /* Zeros, to which slices are added at indices along an axis, in ascending order of their position.
  * (updates, indices) -> y; lks_scatter_add_attrs
- *   updates: f32, f64, f16, bf16, i32, i64, rank 1 to 3 in the suite
- *   indices: i32, i64, rank 1 in the suite; elements: any; one outside [0, extent) fails the launch, LKS_REASON_INDEX
+ *   updates: f32, f64, f16, bf16, i32, i64, rank 1 to 3 in its own cases
+ *   indices: i32, i64, rank 1 in its own cases; elements: any; one outside [0, extent) fails the launch, LKS_REASON_INDEX
  *   y: extents of updates, but `extent` along the axis */
 #define LKS_OP_SCATTER_ADD 108u
 #define LKS_OP_SCATTER_ADD_VERSION 1u
@@ -284,7 +284,7 @@ typedef struct lks_scatter_add_attrs {
 
 /* 1 where the last index equals the label, else 0.
  * (labels) -> y; lks_one_hot_attrs
- *   labels: i32, i64, rank 1 to 2 in the suite; elements: any; for one outside [0, depth) all elements are 0
+ *   labels: i32, i64, rank 1 to 2 in its own cases; elements: any; for one outside [0, depth) all elements are 0
  *   y: dtype of the attribute; extents of labels, then depth */
 #define LKS_OP_ONE_HOT 109u
 #define LKS_OP_ONE_HOT_VERSION 1u
@@ -295,7 +295,7 @@ typedef struct lks_one_hot_attrs {
 
 /* The order of the elements of a vector, ascending; equal ones by index.
  * (x) -> order
- *   x: i64, rank 1 in the suite
+ *   x: i64, rank 1 in its own cases
  *   order: i64 */
 #define LKS_OP_ARGSORT 112u
 #define LKS_OP_ARGSORT_VERSION 1u
@@ -361,7 +361,7 @@ typedef struct lks_random_permutation_attrs {
 
 /* x / (1 - rate), with each element set to 0 with probability rate.
  * (x) -> y; scalars rate, seed_low, seed_high, stream_low, stream_high
- *   x: f32, f64, f16, bf16, rank 2 in the suite
+ *   x: f32, f64, f16, bf16, rank 2 in its own cases
  *   y: extents of x
  *   rate: f64; in [0, 1)
  *   seed_low, seed_high, stream_low, stream_high: u32 */
@@ -370,9 +370,9 @@ typedef struct lks_random_permutation_attrs {
 
 /* Cross-correlation of images with filters over one, two or three spatial axes, plus a bias per output channel if given.
  * (x, w, bias?) -> y; lks_conv_attrs
- *   x: f32, f64, f16, bf16, rank 3 to 5 in the suite
- *   w: f32, f64, f16, bf16, rank 3 to 5 in the suite, dtype of x
- *   bias: f32, f64, f16, bf16, rank 1 in the suite, dtype of x
+ *   x: f32, f64, f16, bf16, rank 3 to 5 in its own cases
+ *   w: f32, f64, f16, bf16, rank 3 to 5 in its own cases, dtype of x
+ *   bias: f32, f64, f16, bf16, rank 1 in its own cases, dtype of x
  *   y: (batch, output extents, output channels) */
 #define LKS_OP_CONV 150u
 #define LKS_OP_CONV_VERSION 1u
@@ -385,7 +385,7 @@ typedef struct lks_conv_attrs {
 
 /* Largest element under each window over one, two or three spatial axes; +0 is above -0, NaN above all.
  * (x) -> y; lks_pool_attrs
- *   x: f32, f64, f16, bf16, rank 3 to 5 in the suite
+ *   x: f32, f64, f16, bf16, rank 3 to 5 in its own cases
  *   y: (batch, output extents, channels) */
 #define LKS_OP_MAX_POOL 151u
 #define LKS_OP_MAX_POOL_VERSION 1u
@@ -397,7 +397,7 @@ typedef struct lks_pool_attrs {
 
 /* Mean under each window over one, two or three spatial axes, over the elements that are inside the image.
  * (x) -> y; lks_pool_attrs
- *   x: f32, f64, f16, bf16, rank 3 to 5 in the suite
+ *   x: f32, f64, f16, bf16, rank 3 to 5 in its own cases
  *   y: (batch, output extents, channels) */
 #define LKS_OP_AVG_POOL 152u
 #define LKS_OP_AVG_POOL_VERSION 1u

@@ -152,9 +152,9 @@ void expect_same_for_threads(const std::string& what, const std::function<Tensor
 
 void expect_divided_after_a_call_alone(const std::string& what, unsigned threads, const std::function<Tensor()>& f) {
   set_thread_count(threads);
-  std::atomic<unsigned> most_pieces{0};
+  std::atomic<unsigned> max_pieces{0};
   set_parallel_runner([&](unsigned count, const std::function<void(unsigned)>& piece) {
-    most_pieces = std::max(most_pieces.load(), count);
+    max_pieces = std::max(max_pieces.load(), count);
     for (unsigned i = 0; i < count; ++i) piece(i);
   });
   std::optional<Tensor> alone;
@@ -162,9 +162,9 @@ void expect_divided_after_a_call_alone(const std::string& what, unsigned threads
     const ThreadCountScope one(1);
     alone = f();
   }
-  EXPECT_EQ(most_pieces, 0u) << what << ", alone";
+  EXPECT_EQ(max_pieces, 0u) << what << ", alone";
   const Tensor together = f();
-  EXPECT_EQ(most_pieces, threads) << what;
+  EXPECT_EQ(max_pieces, threads) << what;
   set_parallel_runner({});
   set_thread_count(0);
   EXPECT_TRUE(same_bits(together, *alone)) << what;

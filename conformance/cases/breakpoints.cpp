@@ -96,8 +96,8 @@ std::string variant_for(const OpDef& op, const OpCase& c, MathMode mode, Device 
     inputs.push_back({in.dtype, in.absent ? Shape{} : in.shape});
   }
   if (!infer_outputs(op, c)) return "";
-  const DescribedCase described(op, c);
-  const OpCall call = described.call();
+  const AbstractCase abstract(op, c);
+  const OpCall call = abstract.call();
   CallTypes types(call);
   infer_specs(call, types, outputs);
   const KernelQuery lookup = query_kernel(device.entry(), call, types, inputs, outputs, mode);

@@ -16,7 +16,7 @@ namespace {
 constexpr long double infinity = std::numeric_limits<long double>::infinity();
 constexpr std::uint64_t stream = 5;  // of the random generator
 
-// Two neighbouring numbers of a dtype. Most shorter formats cannot distinguish them.
+// Two neighbouring numbers of a dtype. Most formats with fewer bits cannot distinguish them.
 struct Neighbours {
   long double low, high;
 };

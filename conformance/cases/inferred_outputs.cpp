@@ -14,8 +14,8 @@ using Outputs = std::optional<std::vector<TensorSpec>>;
 
 Outputs infer(const OpDef& op, const OpCase& c) {
   try {
-    const DescribedCase described(op, c);
-    return ReferenceCall(described.call()).output_specs();
+    const AbstractCase abstract(op, c);
+    return ReferenceCall(abstract.call()).output_specs();
   } catch (const Error&) {
     return std::nullopt;
   }

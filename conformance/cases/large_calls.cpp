@@ -90,6 +90,13 @@ void add_large(Collector& out, const OpDef& op, MathMode mode, const std::vector
   }
 }
 
+// Sums of few numbers that are not zero, and so of many bits, however long they are.
+void add_sparse(Collector& out, const OpDef& op, const std::optional<OpCase>& c) {
+  for (const Values values : {Values::sparse_first, Values::sparse_last}) {
+    if (c && applies(values, op, *c)) out.add("beside", c, Layout::dense, values);
+  }
+}
+
 // One extent around every power of two from 2^5 to 2^18, for ops with their own kernels.
 void add_powers(Collector& out, const OpDef& op, const Base& base) {
   const std::uint64_t hash = hash_of(op.name);
@@ -98,6 +105,7 @@ void add_powers(Collector& out, const OpDef& op, const Base& base) {
     extents[(hash + k) % extents.size()] = (std::int64_t{1} << k) + static_cast<std::int64_t>((hash / 7 + k) % 3) - 1;
     if (const auto c = at(op, base, extents)) {
       out.add("beside", c, Layout::dense, values_at(hash / 5 + k, op, *c, MathMode::strict));
+      if (k >= 15) add_sparse(out, op, c);
     }
   }
 }
@@ -143,6 +151,7 @@ void add_huge(Collector& out, const OpDef& op, const std::vector<Base>& bases, b
       if (!c) continue;
       found = true;
       out.add("beside", c, Layout::dense, clear_values(op, *c));
+      if (!few) add_sparse(out, op, c);
     }
     if (found || op.pointwise()) return;
   }
@@ -227,8 +236,7 @@ void add_dense_and_padded_lines(Collector& out, const OpDef& op, const std::vect
   };
   for (const Base& base : bases) {
     const auto g = group_of_line(op, base);
-    const Shape& x = base.call.inputs[0].shape;
-    if (!g || x.rank() != 2 || base.groups[*g].dims[0].dim != 1) continue;
+    if (!g || base.call.inputs[0].shape.rank() != 2 || base.groups[*g].dims[0].dim != 1) continue;
     for (const auto& [extent, layout] :
          {Line{64, Layout::dense}, Line{1024, Layout::dense}, Line{1031, Layout::padded_rows}}) {
       Extents extents(base.groups.size(), 9);
@@ -326,7 +334,9 @@ void add_long_scans(Collector& out, const OpDef& op, const std::vector<Base>& ba
   if (op.name != "cumsum") return;
   for (const Base* base : unlike_bases(op, bases)) {
     if (largest_rank(base->call) != 1) continue;
-    out.add("beside", resized(op, base->call, base->groups, {70001}), Layout::dense, Values::exact);
+    const auto c = resized(op, base->call, base->groups, {70001});
+    out.add("beside", c, Layout::dense, Values::exact);
+    add_sparse(out, op, c);
   }
 }
 

@@ -21,7 +21,7 @@ inline constexpr std::int64_t row_period = 61;
 inline constexpr std::int64_t long_sort = (std::int64_t{1} << 20) + 5;
 
 /// An input of more than `max_drawn` elements repeats `drawn_of_larger` random values, unless its values are
-/// `extremes`.
+/// `extremes` or sparse.
 inline constexpr std::int64_t max_drawn = 1 << 19, drawn_of_larger = 65521;
 
 }  // namespace lockstep::conformance

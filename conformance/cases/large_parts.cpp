@@ -64,7 +64,7 @@ std::optional<OpCase> at(const OpDef& op, const Base& base, const Extents& exten
 
 namespace {
 
-// The values for sums. All are exact in any order, and some need more bits than short formats hold. Integers have
+// The values for sums. All are exact in any order, and some need more bits than half-width formats hold. Integers have
 // arbitrary bits.
 constexpr Values sum_values[] = {Values::sparse_first, Values::exact, Values::sparse_last, Values::wide_first,
                                  Values::wide_last,    Values::exact, Values::bits};

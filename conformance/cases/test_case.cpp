@@ -123,6 +123,8 @@ bool are_exact(Values values) {
          values == Values::sparse_first || values == Values::sparse_last || values == Values::infinite;
 }
 
+bool is_sparse(Values values) { return values == Values::sparse_first || values == Values::sparse_last; }
+
 namespace {
 
 // Whether input i is the first tensor of a call, or the last one.

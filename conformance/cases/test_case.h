@@ -47,6 +47,8 @@ inline constexpr Values chosen_value_kinds[] = {Values::bad_index, Values::peaks
 const char* name_of(Values values);
 /// Whether all finite sums of such numbers are exact, in any order.
 bool are_exact(Values values);
+/// Whether all numbers of an input but a few are zero.
+bool is_sparse(Values values);
 
 struct TestCase {
   // "forward", "gradient", "second_gradient", "special_gradient", "beside", "repeat", "rows", "sizes", "numbers",

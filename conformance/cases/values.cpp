@@ -99,7 +99,7 @@ constexpr int fast_bits = 8;
 // The bits of wide integers such that all sums of the case stay exact in the accumulator, in any order.
 int wide_bits(const TestCase& t, DType dtype) {
   constexpr int sparse_bits = 4;  // for adding the few terms that are not zero
-  const bool sparse = t.values == Values::sparse_first || t.values == Values::sparse_last;
+  const bool sparse = is_sparse(t.values);
   const int accumulator = dtype == DType::f64 ? 53 : 24;
   const int spare = accumulator - (sparse ? sparse_bits : static_cast<int>(std::ceil(std::log2(terms_of(t)))));
   const int kept = may_shorten(t.mode, dtype) ? fast_bits : float_format(dtype).mantissa + 1;
@@ -191,12 +191,20 @@ long double value_of_kind(const TestCase& t, const CaseInput& in, InputPlace pla
   return ordinary(in.values, in.dtype, draw);
 }
 
-// Makes one of many elements infinite if chance has made none so.
-void ensure_infinity(RefArray& array, Draw& draw) {
+// Few of many elements are infinite, or not zero. Makes one so if chance has made none so.
+void ensure_one(const TestCase& t, const InputPlace& place, std::vector<long double>& all, Draw& draw) {
   constexpr std::size_t many = 64;
-  auto& all = array.values;
-  if (all.size() < many || std::any_of(all.begin(), all.end(), [](long double v) { return std::isinf(v); })) return;
-  all[draw.below(all.size())] = draw.sign() * std::numeric_limits<long double>::infinity();
+  if (all.size() < many) return;
+  const std::size_t at = draw.below(all.size());
+  if (t.values == Values::infinite) {
+    if (std::any_of(all.begin(), all.end(), [](long double v) { return std::isinf(v); })) return;
+    all[at] = (takes_exponentials(*t.op) ? -1 : draw.sign()) * std::numeric_limits<long double>::infinity();
+  }
+  if (is_sparse(t.values)) {
+    if (std::any_of(all.begin(), all.end(), [](long double v) { return v != 0; })) return;
+    const bool is_wide = place.index == (t.values == Values::sparse_first ? place.first : place.last);
+    all[at] = is_wide ? wide_integer(place.wide, draw) : draw.sign();
+  }
 }
 
 // Distinct multiples of a step, in random order. The step is so wide that no small perturbation changes their order.
@@ -320,7 +328,7 @@ std::vector<RefArray> case_inputs(const TestCase& t) {
         if (!keeps) v = replaced ? value_of_kind(t, in, place, share, draw) : ordinary(in.values, in.dtype, draw);
       }
     }
-    if (t.values == Values::infinite && replaced && !t.op->pointwise()) ensure_infinity(array, draw);
+    if (replaced && !t.op->pointwise()) ensure_one(t, place, array.values, draw);
     for (long double& v : array.values) v = round_to(v, in.dtype);
     arrays.push_back(std::move(array));
   }

@@ -84,8 +84,8 @@ Verdict check_special_gradient(const TestCase& t, const Setting& setting) {
   }
   std::string fault = is_elementwise(s) ? fault_of_elements(s, arrays, t.mode) : fault_of_dependents(s, arrays, t.mode);
   // Formulas whose terms cancel are known from f32 and f64.
-  const bool short_format = is_half_width(s.dtype()) || t.mode == MathMode::fast;
-  if (fault.empty() && !short_format) fault = second_fault(t, s, setting.device);
+  const bool has_few_bits = is_half_width(s.dtype()) || t.mode == MathMode::fast;
+  if (fault.empty() && !has_few_bits) fault = second_fault(t, s, setting.device);
   return fault.empty() ? Verdict() : failure(std::move(fault));
 }
 

@@ -304,7 +304,7 @@ def write_scatter(book):
 
 # -------------------------------------------------------------------------------------------------------- f16 and bf16
 
-def write_short_floats(book):
+def write_half_widths(book):
     """Everything is computed in f32 and rounded once."""
     for short in SHORT:
         def inputs(case, *shapes, dtype=short):
@@ -399,7 +399,7 @@ def write(path):
         write_scatter(book)
         lockstep_composed.write_functions(book)
         lockstep_composed.write_softmax(book)
-        write_short_floats(book)
+        write_half_widths(book)
     lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in book.cases)
     path.write_text('{"cases":[\n' + lines + "\n]}\n")
     print(f"{len(book.cases)} cases, {path.stat().st_size} bytes")

@@ -96,6 +96,9 @@ void square_matmul_tf32_in_b(const Call& call) {
 }
 // Operands have 16 bits of precision, like a sum of two bf16 numbers.
 void long_matmul_16_bits(const Call& call) { coarse(call, 15, Product(call).k > 1000); }
+// Only of very many terms.
+void huge_sum_bf16(const Call& call) { coarse(call, 7, call.view(0).count() > call.view(1).count() << 17); }
+void huge_matmul_tf32(const Call& call) { coarse(call, 10, Product(call).k > 1 << 17); }
 void large_filter_gradient_tf32(const Call& call) {
   const host::TensorView dy = call.view(1);
   coarse(call, 10, dy.dims[0] * dy.dims[1] * dy.dims[2] >= 1000);
@@ -280,6 +283,8 @@ constexpr KernelFault faults[] = {
     {Mutant::large_filter_gradient_tf32, LKS_OP_CONV2D_BACKWARD_FILTER, &large_filter_gradient_tf32},
     {Mutant::large_conv_bf16, LKS_OP_CONV2D, &large_conv_bf16},
     {Mutant::long_sum_bf16, LKS_OP_SUM, &long_sum_bf16},
+    {Mutant::huge_sum_bf16, LKS_OP_SUM, &huge_sum_bf16},
+    {Mutant::huge_matmul_tf32, LKS_OP_MATMUL, &huge_matmul_tf32},
     {Mutant::long_double_sum_in_f32, LKS_OP_SUM, &long_double_sum_in_f32},
     {Mutant::long_matmul_racy, LKS_OP_MATMUL, &long_matmul_racy},
     {Mutant::large_scatter_racy, LKS_OP_SCATTER_ADD, &large_scatter_racy},

@@ -17,23 +17,23 @@ thread_local bool inside_piece = false;
 
 TestHost& self(void* host) { return *static_cast<TestHost*>(host); }
 
-std::mutex cache_folder_mutex;
-std::optional<std::string> cache_folder;
+Mutex cache_folder_mutex;
+std::optional<std::string> cache_folder LOCKSTEP_GUARDED_BY(cache_folder_mutex);
 
 std::optional<std::string> value_of(const char* key) {
-  const std::lock_guard lock(cache_folder_mutex);
+  const LockGuard lock(cache_folder_mutex);
   return cache_folder && std::strcmp(key, "cache.folder") == 0 ? cache_folder : option(key);
 }
 
 }  // namespace
 
 CacheFolder::CacheFolder(const std::string& path) {
-  const std::lock_guard lock(cache_folder_mutex);
+  const LockGuard lock(cache_folder_mutex);
   cache_folder = path;
 }
 
 CacheFolder::~CacheFolder() {
-  const std::lock_guard lock(cache_folder_mutex);
+  const LockGuard lock(cache_folder_mutex);
   cache_folder.reset();
 }
 
@@ -64,7 +64,7 @@ const lks_host_api& TestHost::become_older() {
 }
 
 void TestHost::fail_at(std::uint64_t k, std::uint32_t kind) {
-  std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   target_kind_ = kind;
   target_ = k;
   passed_ = 0;
@@ -75,7 +75,7 @@ void TestHost::fail_at(std::uint64_t k, std::uint32_t kind) {
 }
 
 std::string TestHost::site() const {
-  std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   return site_;
 }
 
@@ -155,7 +155,7 @@ lks_status LKS_CALL TestHost::fault_point(void* host, std::uint32_t kind, const 
   if (kind < h.by_kind_.size()) ++h.by_kind_[kind];
   if (h.target_kind_ != any_kind && kind != h.target_kind_) return LKS_OK;
   if (++h.passed_ != h.target_) return LKS_OK;
-  std::lock_guard lock(h.mutex_);
+  const LockGuard lock(h.mutex_);
   h.site_ = site ? site : "";
   h.injected_ = status_for(kind);
   h.fired_ = true;

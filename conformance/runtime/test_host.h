@@ -5,12 +5,12 @@
 #include <array>
 #include <atomic>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "api/internal/mutex.h"
 #include "conformance/runtime/page_edge.h"
 #include "lockstep/driver.h"
 
@@ -97,7 +97,7 @@ class TestHost {
     unsigned char future[256];  // fields that a newer host would have
   } grown_;
   std::optional<PageEdge> older_;
-  mutable std::mutex mutex_;
+  mutable Mutex mutex_;
   ParallelStyle style_;
   std::function<void()> visitor_;
   std::atomic<std::uint64_t> passed_{0}, target_{0}, log_lines_{0};
@@ -106,7 +106,7 @@ class TestHost {
   std::atomic<lks_status> injected_{LKS_OK};
   std::atomic<std::uint32_t> target_kind_{any_kind};
   std::atomic<int> sure_waits_{0};
-  std::string site_;
+  std::string site_ LOCKSTEP_GUARDED_BY(mutex_);
 };
 
 }  // namespace lockstep::conformance

@@ -109,9 +109,9 @@ void recover_waits(const RuntimeTarget& target) {
     queue.fill(slow, 0, large, 0xee);
     queue.fill(data, 0, 4096, 0x55);
     const u64 last = queue.recover();
-    check_recovered(s, queue, last, "after queue_recover, called before the failure was met,");
+    check_recovered(s, queue, last, "after queue_recover, called before the failure was found,");
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    check_recovered(s, queue, last, "a while after queue_recover, called before the failure was met,");
+    check_recovered(s, queue, last, "a while after queue_recover, called before the failure was found,");
     check_same_bytes(other.download(data), Bytes(4096, 0x44), "what a skipped command would have written");
     check_same_bytes(other.download(slow, large - 64, 64), Bytes(64, static_cast<unsigned char>(round - 1)),
                      "what was written before a command that failed during queue_recover");

@@ -99,11 +99,11 @@ const OpDef& pow_gradient_op(std::size_t which) {
         const Tensor upstream = g.upstream();
         for (std::size_t k = 0; k < std::size(independent); ++k) {
           if (!g.needs(independent[k])) continue;
-          const GradientOp& derived = gradient_op(whole_pow_gradient_op(i), k);
+          const GradientOp& gradient = gradient_op(whole_pow_gradient_op(i), k);
           std::vector<Operand> inputs;
-          for (std::size_t used : derived.used) inputs.push_back(g.input(independent[used]));
+          for (std::size_t used : gradient.used) inputs.push_back(g.input(independent[used]));
           inputs.emplace_back(upstream, g.where());
-          g.set(independent[k], invoke1(*derived.op, inputs));
+          g.set(independent[k], invoke1(*gradient.op, inputs));
         }
       };
     }

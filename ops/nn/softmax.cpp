@@ -260,8 +260,8 @@ LOCKSTEP_BUILT_IN(94, pick_label) {
        .error_class = ErrorClass::exact});
   op.internal = true;
   op.inputs = {{"x", types::floating}, input_of_indices("label", "any; outside [0, classes) the result is NaN")};
-  // Not derived from the program: that gradient is 0 where the label is outside the classes, and a training step would
-  // take it for a valid one.
+  // Not found by differentiating the program: that gradient is 0 where the label is outside the classes, and a training
+  // step would take it for a valid one.
   op.saves = {{.inputs = 0b10}, {}};
   op.gradient = [](GradContext& g) {
     static const OpDef& pick_label_op = built_in("pick_label");

@@ -282,9 +282,10 @@ TEST_P(Spatial, IsCalledByName) {
 
 INSTANTIATE_TEST_SUITE_P(Devices, Spatial, testing::ValuesIn(available_devices()), by_device);
 
-// -------------------------------------------------------------------------------------------- descriptions, refusals
+// -------------------------------------------------------------------------------------------- abstract tensors,
+// refusals
 
-TEST(SpatialDescriptions, TakeASymbolicBatch) {
+TEST(SpatialAbstractTensors, TakeASymbolicBatch) {
   const Dim batch = Dim::symbol("batch");
   const Tensor x = Tensor::abstract({f32, Shape{batch, 4, 6, 6, 2}}), w = Tensor::abstract({f32, {3, 2, 3, 3, 2}});
   GradientTape tape;
@@ -299,7 +300,7 @@ TEST(SpatialDescriptions, TakeASymbolicBatch) {
   EXPECT_EQ(gradients[1].spec(), w.spec());
 }
 
-TEST(SpatialDescriptions, TakeASymbolicDepthWithoutPadding) {
+TEST(SpatialAbstractTensors, TakeASymbolicDepthWithoutPadding) {
   const Dim depth = Dim::symbol("depth");
   const Tensor x = Tensor::abstract({f32, Shape{2, depth, 6, 6, 2}}), w = Tensor::abstract({f32, {3, 2, 3, 3, 2}});
   GradientTape tape;

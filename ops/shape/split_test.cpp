@@ -147,7 +147,7 @@ TEST(SplitRefuses, CallsByNameWithoutOneOfPartsAndSizes) {
   expect_error([&] { call_op("split", x, {{"parts", 2}, {"sizes", {3, 3}}}); }, ErrorId::wrong_argument, {"both"});
 }
 
-TEST(SplitOfDescriptions, KeepsSymbolicExtents) {
+TEST(SplitOfAbstractTensors, KeepsSymbolicExtents) {
   const Dim batch = Dim::symbol("batch");
   const Tensor x = Tensor::abstract({f32, Shape{batch, 6}});
   GradientTape tape;

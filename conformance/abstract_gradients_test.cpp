@@ -1,5 +1,5 @@
-// Gradients of descriptions: every case of every differentiable op, as a call on tensors without elements, must make
-// the op calls of the same case with elements, of first and second order. Extents are the case's, or symbols that
+// Gradients of abstract tensors: every case of every differentiable op, as a call on tensors without elements, must
+// make the op calls of the same case with elements, of first and second order. Extents are the case's, or symbols that
 // stand for them. Nothing here depends on a driver, so this is not a suite of the conformance run.
 #include <gtest/gtest.h>
 
@@ -89,7 +89,8 @@ struct Step {
 };
 
 // The steps without those that only write an extent in another way, which a sweep adds where an extent is known on one
-// side and computed from symbols on the other, and without moves between devices, since a description lies on none.
+// side and computed from symbols on the other, and without moves between devices, since an abstract tensor lies on
+// none.
 std::vector<Step> essential(const std::vector<Step>& steps, const Sizes& sizes) {
   std::vector<Step> kept;
   for (const Step& step : steps) {
@@ -132,7 +133,7 @@ struct Gradients {
 
 // The gradients of the contraction of a call's results with the cotangents, by its floating inputs; then those of the
 // sum of their squares, also by the cotangents, by which the gradients of linear ops vary.
-Gradients gradients_of(const OpCall& call, const std::vector<Tensor>& cotangents, bool described) {
+Gradients gradients_of(const OpCall& call, const std::vector<Tensor>& cotangents, bool abstract) {
   std::vector<Source> sources, all;
   for (const Operand& operand : call.inputs) {
     if (operand.is_tensor() && is_floating(operand.impl()->dtype)) sources.emplace_back(Tensor::share(operand.impl()));
@@ -156,7 +157,7 @@ Gradients gradients_of(const OpCall& call, const std::vector<Tensor>& cotangents
       for (const Tensor& output : outputs) {
         if (!is_floating(output.dtype())) continue;
         const Tensor& cotangent = cotangents[next++];
-        const Tensor part = sum(output * (described ? cotangent : cotangent.to(output.device())));
+        const Tensor part = sum(output * (abstract ? cotangent : cotangent.to(output.device())));
         total = total ? *total + part : part;
       }
       for (const Tensor& gradient : inner.gradient(*total, sources, {.unconnected = Unconnected::zero})) {
@@ -169,10 +170,10 @@ Gradients gradients_of(const OpCall& call, const std::vector<Tensor>& cotangents
       result.second.push_back(gradient.spec());
     }
     result.steps = std::move(log.steps);
-    EXPECT_EQ(log.has_elements, !described);
+    EXPECT_EQ(log.has_elements, !abstract);
   }
   thread_state().kernels_used = nullptr;
-  EXPECT_TRUE(!described || kernels.empty()) << "a call on descriptions ran " << kernels[0].op;
+  EXPECT_TRUE(!abstract || kernels.empty()) << "a call on abstract tensors ran " << kernels[0].op;
   return result;
 }
 
@@ -194,8 +195,8 @@ Gradients with_elements(const OpDef& op, const OpCase& c) {
   return gradients_of({op, inputs.operands(), attrs_of(op, c), c.scalars, CallSite::current()}, cotangents, false);
 }
 
-Gradients described(const OpDef& op, const OpCase& c) {
-  const DescribedCase inputs(op, c);
+Gradients abstract(const OpDef& op, const OpCase& c) {
+  const AbstractCase inputs(op, c);
   std::vector<Tensor> cotangents;
   for (const TensorSpec& spec : floating_outputs(op, c)) cotangents.push_back(Tensor::abstract(spec));
   return gradients_of(inputs.call(), cotangents, true);
@@ -269,7 +270,7 @@ std::string compare(const Gradients& given, const Gradients& expected, const Siz
   return first.empty() ? compare(given.second, expected.second, sizes) : first;
 }
 
-class DescribedGradients : public testing::Test {
+class AbstractGradients : public testing::Test {
  protected:
   void check(const OpDef& op, const OpCase& c) {
     if (c.error || !(op.gradient || op.decompose)) return;
@@ -298,7 +299,7 @@ class DescribedGradients : public testing::Test {
 
   void check(const OpDef& op, const Symbolic& s, const Gradients& expected, const std::string& name) {
     try {
-      const std::string difference = compare(described(op, s.call), expected, s.sizes);
+      const std::string difference = compare(abstract(op, s.call), expected, s.sizes);
       EXPECT_EQ(difference, "") << op.name << "/" << name;
     } catch (const Error& e) {
       thread_state().kernels_used = nullptr;
@@ -310,7 +311,7 @@ class DescribedGradients : public testing::Test {
   std::set<std::string> with_symbols_;
 };
 
-TEST_F(DescribedGradients, MakeTheCallsOfGradientsWithElements) {
+TEST_F(AbstractGradients, MakeTheCallsOfGradientsWithElements) {
   std::set<std::string> differentiable;
   for (const OpDef* op : registered_ops()) {
     if (!op->cases) continue;
