@@ -2,6 +2,8 @@
 #pragma once
 
 #include <array>
+#include <atomic>
+#include <bit>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -10,6 +12,13 @@
 #include "conformance/mutants/rebound.h"
 
 namespace mutants {
+
+/// True in about half of all calls, in an order without a period: for faults that imitate races. The clock would let a
+/// few runs agree by chance.
+inline bool varies() {
+  static std::atomic<unsigned> calls{0};
+  return std::popcount(calls++) % 2 != 0;
+}
 
 inline bool is_fast(const Call& call) { return call.desc.desc.math_mode == LKS_MODE_FAST; }
 

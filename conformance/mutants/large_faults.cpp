@@ -123,11 +123,10 @@ void long_matmul_racy(const Call& call) {
   });
 }
 void large_scatter_racy(const Call& call) {
-  const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
   const auto axis = static_cast<int>(call.desc.attributes<lks_scatter_add_attrs>().axis);
   Rebound r(call);
   const std::int64_t n = r.dim(0, axis);
-  if (n > 200 && (now >> 4) % 2) {
+  if (n > 200 && varies()) {
     r.offset(0) += (n - 1) * r.stride(0, axis);
     r.stride(0, axis) = -r.stride(0, axis);
     r.offset(1) += (n - 1) * r.stride(1, 0);
