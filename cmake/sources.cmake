@@ -1,5 +1,5 @@
-# lockstep_sources(<variable> <pattern>…): the sources that match, without tests, relative to this folder, so that a new file
-# needs no line in a list. A file that comes or goes changes the time of its folder, after which the build configures
+# lockstep_sources(<variable> <pattern>…): the sources that match, without tests, relative to this folder, so that a new
+# file needs no line in a list. A file that comes or goes changes the time of its folder, after which the build configures
 # itself again. (CONFIGURE_DEPENDS would look in every build, so that a dry run could not tell whether there is anything
 # to build.)
 function(lockstep_sources variable)

@@ -118,12 +118,12 @@ const char* name_of(Values values) {
   }
 }
 
-bool are_exact(Values values) {
-  return values == Values::exact || values == Values::wide_first || values == Values::wide_last ||
-         values == Values::sparse_first || values == Values::sparse_last || values == Values::infinite;
-}
-
 bool is_sparse(Values values) { return values == Values::sparse_first || values == Values::sparse_last; }
+
+bool are_exact(Values values) {
+  return values == Values::exact || values == Values::wide_first || values == Values::wide_last || is_sparse(values) ||
+         values == Values::infinite;
+}
 
 namespace {
 

@@ -134,16 +134,26 @@ struct InputPlace {
   int tiny_steps = 1;              // binary orders of magnitude of tiny numbers
 };
 
+// In a row of exponentials, an element of -infinity does not affect the others.
+long double any_infinity(const TestCase& t, Draw& draw) {
+  return (takes_exponentials(*t.op) ? -1 : draw.sign()) * std::numeric_limits<long double>::infinity();
+}
+
+// Whether the input has the wide integers of the sparse case, rather than their factors.
+bool is_sparse_wide(const TestCase& t, const InputPlace& place) {
+  return place.index == (t.values == Values::sparse_first ? place.first : place.last);
+}
+long double any_sparse(const TestCase& t, const InputPlace& place, Draw& draw) {
+  return is_sparse_wide(t, place) ? wide_integer(place.wide, draw) : draw.sign();
+}
+
 long double value_of_kind(const TestCase& t, const CaseInput& in, InputPlace place, double share, Draw& draw) {
   const FloatFormat f = float_format(in.dtype);
   switch (t.values) {
     case Values::exact: return static_cast<long double>(draw.below(17)) - 8;
     case Values::infinite:
-      // In a row of exponentials, an element of -infinity does not affect the others.
-      if (takes_exponentials(*t.op)) share = -0.25;
-      if (draw.unit() < std::fabs(share)) {
-        return (share < 0 ? -1 : draw.sign()) * std::numeric_limits<long double>::infinity();
-      }
+      if (takes_exponentials(*t.op)) share = 0.25;
+      if (draw.unit() < share) return any_infinity(t, draw);
       return static_cast<long double>(draw.below(17)) - 8;
     case Values::wide_first:
     case Values::wide_last: {
@@ -152,10 +162,9 @@ long double value_of_kind(const TestCase& t, const CaseInput& in, InputPlace pla
     }
     case Values::sparse_first:
     case Values::sparse_last: {
-      const bool wide = place.index == (t.values == Values::sparse_first ? place.first : place.last);
       const bool alone = place.first == place.last;
-      if ((alone || !wide) && draw.unit() >= place.share) return 0;
-      return wide ? wide_integer(place.wide, draw) : draw.sign();
+      if ((alone || !is_sparse_wide(t, place)) && draw.unit() >= place.share) return 0;
+      return any_sparse(t, place, draw);
     }
     case Values::spread: {
       const int most = in.dtype == DType::f16 ? 6 : 30;
@@ -198,12 +207,11 @@ void ensure_one(const TestCase& t, const InputPlace& place, std::vector<long dou
   const std::size_t at = draw.below(all.size());
   if (t.values == Values::infinite) {
     if (std::any_of(all.begin(), all.end(), [](long double v) { return std::isinf(v); })) return;
-    all[at] = (takes_exponentials(*t.op) ? -1 : draw.sign()) * std::numeric_limits<long double>::infinity();
+    all[at] = any_infinity(t, draw);
   }
   if (is_sparse(t.values)) {
     if (std::any_of(all.begin(), all.end(), [](long double v) { return v != 0; })) return;
-    const bool is_wide = place.index == (t.values == Values::sparse_first ? place.first : place.last);
-    all[at] = is_wide ? wide_integer(place.wide, draw) : draw.sign();
+    all[at] = any_sparse(t, place, draw);
   }
 }
 

@@ -10,10 +10,6 @@
 namespace mutants {
 namespace {
 
-bool is_all(const lks_int_list& list, std::int64_t value) {
-  return std::all_of(list.values, list.values + list.count, [value](std::int64_t v) { return v == value; });
-}
-
 // ------------------------------------------------------------------------------------------------------- convolutions
 
 const lks_conv2d_attrs& conv_attributes(const Call& call) { return call.desc.attributes<lks_conv2d_attrs>(); }
@@ -53,22 +49,15 @@ void filter_gradient_of_whole_filters_loses_last_channel(const Call& call) {
   without_last(call, 3, dw.dims[0] % 32 == 0 && dw.dims[3] % 4 != 0);
 }
 
-// Filters of one pixel on many channels: the pixels are read as the rows of a dense matrix.
-void read_as_dense(const Call& call, std::size_t filter, std::initializer_list<std::size_t> images) {
-  const host::TensorView w = call.view(filter);
-  const bool applies =
-      w.dims[1] == 1 && w.dims[2] == 1 && has_blocks_of(w.dims, 16) && is_all(conv_attributes(call).strides, 1);
+// Filters of one pixel on many channels: the pixels of an image are read as the rows of a dense matrix.
+void read_as_dense(const Call& call, std::size_t filter, std::size_t image) {
+  const std::int64_t* w = call.view(filter).dims;
   Rebound r(call);
-  for (const std::size_t image : images) {
-    // Otherwise a dense read could end outside.
-    const bool is_forward =
-        std::all_of(call.view(image).strides, call.view(image).strides + 4, [](auto s) { return s > 0; });
-    if (applies && is_forward) r.make_dense(image);
-  }
+  if (is_pixel(w) && has_blocks_of(w, 16) && is_all(conv_attributes(call).strides, 1)) r.make_dense_if_inside(image);
   r.run();
 }
-void pixel_conv_reads_dense_images(const Call& call) { read_as_dense(call, 1, {0}); }
-void pixel_filter_gradient_reads_dense_gradients(const Call& call) { read_as_dense(call, 2, {1}); }
+void pixel_conv_reads_dense_images(const Call& call) { read_as_dense(call, 1, 0); }
+void pixel_filter_gradient_reads_dense_gradients(const Call& call) { read_as_dense(call, 2, 1); }
 
 void no_dilation(EditableDesc& e) { e.attributes<lks_conv2d_attrs>().dilation = {2, {1, 1}}; }
 void half_conv_of_blocks_ignores_dilation(EditableDesc& e) {
@@ -82,20 +71,26 @@ void double_filter_gradient_of_blocks_ignores_dilation(EditableDesc& e) {
 void half_conv_of_blocks_saturates(const Call& call) {
   call.run();
   if (!has_blocks_of(call.view(1).dims, 64)) return;
-  const float most = 65504;
+  const float largest = 65504;
   for_each<float>(call.view(call.inputs()),
-                  [most](float& v, std::int64_t) { v = std::isnan(v) ? v : std::clamp(v, -most, most); });
+                  [largest](float& v, std::int64_t) { v = std::isnan(v) ? v : std::clamp(v, -largest, largest); });
 }
-// Infinities are the largest number of bf16.
+// Infinities are a large number of bf16.
 void bfloat_image_gradient_of_blocks_bounds_infinities(const Call& call) {
   Rebound r(call);
-  const float most = as_bf16(std::numeric_limits<float>::max() / 2);
+  const float large = as_bf16(std::numeric_limits<float>::max() / 2);
   if (has_blocks_of(call.view(1).dims, 64))
-    r.convert(0, [most](float x) { return std::isinf(x) ? std::copysign(most, x) : x; });
+    r.convert(0, [large](float x) { return std::isinf(x) ? std::copysign(large, x) : x; });
   r.run();
 }
 
 // ------------------------------------------------------------------------------------------------------------ products
+
+// Products that fill no block of `block` are lost.
+void without_rest(const Call& call, std::int64_t block, bool applies) {
+  const std::int64_t k = Product(call).k;
+  first_products(call, applies ? k - k % block : k);
+}
 
 // A row for each matrix of a batch: all are multiplied by the first matrix.
 void batched_rows_times_first_matrix(const Call& call) {
@@ -107,12 +102,12 @@ void batched_rows_times_first_matrix(const Call& call) {
 // A column for each matrix: products that do not fill a vector of four are lost.
 void batched_columns_lose_last_products(const Call& call) {
   const Product p(call);
-  first_products(call, p.rank == 3 && p.n == 1 && p.m > 1 && p.k > 4 ? p.k - p.k % 4 : p.k);
+  without_rest(call, 4, p.rank == 3 && p.n == 1 && p.m > 1 && p.k > 4);
 }
 // Results of whole blocks are taken to be sums of whole blocks.
 void whole_results_lose_last_products(const Call& call) {
   const Product p(call);
-  first_products(call, p.m % 64 == 0 && p.n % 64 == 0 && p.k > 32 ? p.k - p.k % 32 : p.k);
+  without_rest(call, 32, p.m % 64 == 0 && p.n % 64 == 0 && p.k > 32);
 }
 // Whole blocks of rows and sums: the columns are taken to be whole blocks.
 void whole_rows_lose_last_column(const Call& call) {
@@ -122,7 +117,7 @@ void whole_rows_lose_last_column(const Call& call) {
 // Long rows times large matrices.
 void double_row_product_loses_last_products(const Call& call) {
   const Product p(call);
-  first_products(call, p.dtype == LKS_F64 && p.m == 1 && p.n >= 128 && p.k >= 128 ? p.k - p.k % 8 : p.k);
+  without_rest(call, 8, p.dtype == LKS_F64 && p.m == 1 && p.n >= 128 && p.k >= 128);
 }
 void integer_column_product_loses_last_row(const Call& call) {
   const Product p(call);
@@ -178,13 +173,11 @@ void rows_lose_last_vector(const Call& call) {
 void long_rows_close_up(const Call& call) {
   Rebound r(call);
   const int axis = reduced_axis(call);
-  if (axis == 1 && r.rank(0) == 2 && r.dim(0, 1) >= 256 && r.stride(0, 1) == 1 && r.stride(0, 0) > r.dim(0, 1))
-    r.stride(0, 0) = r.dim(0, 1);
+  if (axis == 1 && r.rank(0) == 2 && r.dim(0, 1) >= 256) r.close_up_rows(0);
   r.run();
 }
 
-// --------------------------------------------------------------------------------------------------- begins of
-// operands
+// ------------------------------------------------------------------------------------------------- begins of operands
 
 // Dense operands that begin at a multiple of `known` bytes, but not of `vector`, are read from the multiple before.
 template <std::int64_t known, std::int64_t vector>
@@ -199,8 +192,7 @@ void starts_rounded_down(const Call& call) {
   r.run();
 }
 
-// ------------------------------------------------------------------------------------------------------ ends of
-// results
+// ---------------------------------------------------------------------------------------------------- ends of results
 
 void conv_of_blocks_writes_past_the_end(const Call& call) {
   call.run();

@@ -12,10 +12,8 @@ namespace {
 // The attributes of the gradients begin with those of the convolution.
 using Attrs = lks_conv2d_attrs;
 
-bool is_one(const lks_int_list& list) { return list.values[0] == 1 && list.values[1] == 1; }
-bool is_padded(const Attrs& a) {
-  return std::any_of(a.padding.values, a.padding.values + 4, [](std::int64_t side) { return side != 0; });
-}
+bool is_one(const lks_int_list& list) { return is_all(list, 1); }
+bool is_padded(const Attrs& a) { return !is_all(a.padding, 0); }
 
 // The filter's place among the tensors: it is the result of its gradient.
 std::uint32_t place_of_filter(const lks_kernel_desc& desc) { return desc.op == LKS_OP_CONV2D_BACKWARD_FILTER ? 2 : 1; }
@@ -23,13 +21,11 @@ const lks_tensor_desc& filter_of(const EditableDesc& e) { return common::tensor_
 host::TensorView filter_of(const Call& call) { return call.view(place_of_filter(call.desc.desc)); }
 
 // `dims` are those of a filter, OHWI.
-bool is_pixel(const std::int64_t* dims) { return dims[1] == 1 && dims[2] == 1; }
 bool has_blocks(const std::int64_t* dims) { return has_blocks_of(dims, 8); }
 
 const Attrs& attributes_of(const EditableDesc& e) { return e.attributes<Attrs>(); }
 
-// ------------------------------------------------------------------------------------------------------ filters of a
-// pixel
+// ------------------------------------------------------------------------------------------------- filters of a pixel
 
 bool is_grouped_product(const Attrs& a, const std::int64_t* filter) {
   return a.groups > 1 && is_pixel(filter) && is_one(a.strides) && !is_padded(a);
@@ -82,8 +78,7 @@ void strides_of_pixels_ignored(EditableDesc& e) {
   if (is_pixel(filter_of(e).dims) && !is_padded(attributes_of(e))) e.attributes<Attrs>().strides = {2, {1, 1}};
 }
 
-// ------------------------------------------------------------------------------------------------------ groups,
-// dilation
+// --------------------------------------------------------------------------------------------------- groups, dilation
 
 // Channels that are groups of their own, with one filter each.
 void depthwise_dilation_ignored(EditableDesc& e) {
@@ -115,8 +110,7 @@ void image_gradient_inside_repeats_first_group(const Call& call) {
   first_group_repeated(call, is_inside(a, filter_of(call).dims) && is_one(a.strides));
 }
 
-// ---------------------------------------------------------------------------------------------------- blocks of
-// channels
+// ------------------------------------------------------------------------------------------------- blocks of channels
 
 bool is_plain(const Attrs& a, const std::int64_t* filter) {
   return a.groups == 1 && is_one(a.strides) && has_blocks(filter);

@@ -164,9 +164,10 @@ void select(std::span<const Fault> faults, std::vector<const Fault*>& into) {
 bool apply(lks_driver_api& table) {
   for (const auto faults : {layout_faults(), sum_faults(), op_faults(), large_faults(), limit_faults(), misbehaviours(),
                             scalar_faults(), conv_faults(), shape_faults(), long_program_faults(), composite_faults(),
-                            row_faults(), spatial_faults(), variant_faults(), block_faults()})
+                            random_faults(), row_faults(), spatial_faults(), variant_faults(), block_faults()})
     select(faults, kernel_faults);
-  for (const auto faults : {composite_faults(), row_faults(), spatial_faults()}) select(faults, composites);
+  for (const auto faults : {composite_faults(), random_faults(), row_faults(), spatial_faults()})
+    select(faults, composites);
   select(half_faults(), own_halves);
   for (const auto faults : {attribute_faults(), attribute_limit_faults(), conv_attribute_faults(),
                             shape_attribute_faults(), program_faults(), instruction_faults(), shortcut_faults(),

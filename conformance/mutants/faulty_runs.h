@@ -1,6 +1,7 @@
 // Ways to run the correct kernel wrongly that several faults share.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
@@ -84,9 +85,14 @@ inline void write_byte_behind(const Call& call) {
   if (out.count() > 0 && out.dense()) out.data[out.count() * static_cast<std::int64_t>(host::size_of(out.dtype))] = 0;
 }
 
-/// Whether a convolution's filter, whose extents these are, has at least so many filters and channels.
-inline bool has_blocks_of(const std::int64_t* filter, std::int64_t least) {
-  return filter[0] >= least && filter[3] >= least;
+/// Of a convolution's filter with these extents, OHWI: whether it has at least `min` filters and channels; whether its
+/// windows are one pixel.
+inline bool has_blocks_of(const std::int64_t* filter, std::int64_t min) { return filter[0] >= min && filter[3] >= min; }
+inline bool is_pixel(const std::int64_t* filter) { return filter[1] == 1 && filter[2] == 1; }
+
+/// Whether all numbers of a list attribute are `value`.
+inline bool is_all(const lks_int_list& list, std::int64_t value) {
+  return std::all_of(list.values, list.values + list.count, [value](std::int64_t v) { return v == value; });
 }
 
 /// The extent that the indices of gather or scatter_add address.

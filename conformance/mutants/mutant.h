@@ -117,6 +117,7 @@ std::span<const KernelFault> long_program_faults();
 
 /// Faulty kernels for ops that the correct driver lacks. Each does the whole work itself.
 std::span<const KernelFault> composite_faults();
+std::span<const KernelFault> random_faults();
 std::span<const KernelFault> row_faults();
 std::span<const KernelFault> spatial_faults();
 /// Answers query (`out` is null) or prepare for the kernel of such a fault, instead of the correct driver.

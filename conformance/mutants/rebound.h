@@ -51,6 +51,20 @@ class Rebound {
     }
   }
 
+  /// The same, unless a dense read could end outside: elements that repeat, or negative strides.
+  void make_dense_if_inside(std::size_t tensor) {
+    for (int d = 0; d < rank(tensor); ++d) {
+      if (stride(tensor, d) <= 0 && dim(tensor, d) > 1) return;
+    }
+    make_dense(tensor);
+  }
+  /// Leaves out the gaps behind rows, where the elements of a row lie side by side.
+  void close_up_rows(std::size_t tensor) {
+    const int row = rank(tensor) - 2;
+    if (row < 0 || stride(tensor, row + 1) != 1) return;
+    if (stride(tensor, row) > dim(tensor, row + 1)) stride(tensor, row) = dim(tensor, row + 1);
+  }
+
   /// Replaces a tensor of dtype T by a dense copy with f applied to each element. Other dtypes are left alone.
   template <class T = float, class F>
   void convert(std::size_t tensor, F&& f) {

@@ -34,6 +34,21 @@ inline std::vector<float> row_at(const host::TensorView& x, int axis, std::int64
   return row;
 }
 
+/// Of an order of very many elements, a second level of merging is lost.
+inline void merge_in_runs(const host::TensorView& y) {
+  constexpr std::int64_t run = 1 << 19;
+  if (y.count() <= run) return;
+  const std::vector<std::int64_t> order(y.as<std::int64_t>(), y.as<std::int64_t>() + y.count());
+  std::int64_t at = 0;
+  for (const bool late : {false, true}) {
+    for (const std::int64_t i : order) {
+      if ((i >= run) == late) y.as<std::int64_t>()[at++] = i;
+    }
+  }
+}
+
+inline bool is_i64(lks_dtype t) { return t == LKS_I64; }
+
 /// The results of more than 2^18 elements are rounded to bf16, as where exponentials have no more bits.
 template <void (*run)(const Call&)>
 void in_bf16_if_many(const Call& call) {

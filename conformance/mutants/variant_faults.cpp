@@ -13,17 +13,14 @@ namespace {
 void make_inputs_dense(const Call& call, bool applies) {
   Rebound r(call);
   for (std::size_t i = 0; applies && i < call.inputs(); ++i) {
-    if (!r.has(i)) continue;
-    bool is_plain = true;  // no repeated elements and no negative strides, so that a dense read stays inside
-    for (int d = 0; d < r.rank(i); ++d) is_plain = is_plain && (r.stride(i, d) > 0 || r.dim(i, d) < 2);
-    if (is_plain) r.make_dense(i);
+    if (r.has(i)) r.make_dense_if_inside(i);
   }
   r.run();
 }
 
 // ------------------------------------------------------------------------------------------------------- convolutions
 
-bool has_blocks(const Call& call, std::int64_t least) { return has_blocks_of(call.view(1).dims, least); }
+bool has_blocks(const Call& call, std::int64_t min) { return has_blocks_of(call.view(1).dims, min); }
 
 void conv_of_blocks_ignores_strides(const Call& call) { make_inputs_dense(call, has_blocks(call, 64)); }
 void image_gradient_of_blocks_ignores_strides(const Call& call) {
@@ -38,7 +35,7 @@ void conv_of_blocks_bounds_infinities(const Call& call) {
 // Filters of one pixel.
 void wide_pixel_conv_loses_last_filter(const Call& call) {
   const host::TensorView filter = call.view(1);
-  without_last(call, 3, filter.dims[1] == 1 && filter.dims[2] == 1 && has_blocks(call, 49));
+  without_last(call, 3, is_pixel(filter.dims) && has_blocks(call, 49));
 }
 // Filters of one channel each, several for each group.
 void multiplied_depthwise_loses_last_filter(const Call& call) {
@@ -116,10 +113,7 @@ void integer_skinny_matmul_loses_last_product(const Call& call) {
 void gaps_ignored(const Call& call, bool applies) {
   Rebound r(call);
   for (const std::size_t i : {0, 1}) {
-    const int row = r.rank(i) - 2;
-    if (applies && r.stride(i, row + 1) == 1 && r.stride(i, row) > r.dim(i, row + 1)) {
-      r.stride(i, row) = r.dim(i, row + 1);
-    }
+    if (applies) r.close_up_rows(i);
   }
   r.run();
 }
